@@ -1,0 +1,189 @@
+"""Journeys: events as columns, in the order of their EPC's travel, and which of them form its chain.
+
+Everything that looks at an event beside its neighbours (enrichment, rules, features) starts here, so that
+all agree on what "the previous event" is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from barcode_pipeline.compiled import compiled
+from barcode_pipeline.events.places import Places
+from barcode_pipeline.events.steps import LEVEL_UNKNOWN
+
+NO_EVENT_ID = np.iinfo(np.int64).max
+"""Stands for a missing event id; sorts last."""
+
+
+@dataclass(frozen=True)
+class Events:
+    """Events in no particular order, (N,) each, with the dictionaries that their codes point into.
+
+    epc: int32 code into `codes`, -1 where the EPC is missing.
+    time: int64 seconds of the pipeline's zone (`times`).
+    level: int8, `steps.LEVEL_UNKNOWN` where unknown. direction: int8, `steps.IN` … `steps.MISSING`.
+    place: int32 into `places`. words: int32 rank of (name of the place, step, event type) as given.
+    event_id: int64, `NO_EVENT_ID` where missing.
+    codes: canonical EPC codes, distinct, without nulls.
+    """
+
+    epc: np.ndarray
+    time: np.ndarray
+    level: np.ndarray
+    direction: np.ndarray
+    place: np.ndarray
+    words: np.ndarray
+    event_id: np.ndarray
+    codes: pa.Array
+    places: Places
+
+    def __len__(self) -> int:
+        return len(self.epc)
+
+
+@dataclass(frozen=True)
+class Journeys:
+    """The order of events by journey.
+
+    order: (N,) int32, the rows of `Events`, journey by journey in the order of travel. Rows without an EPC
+    stand last, each a journey of its own that is not looked at.
+    offsets: (J + 1,) int64; journey j is `order[offsets[j]:offsets[j + 1]]`, the EPC of code j.
+    """
+
+    order: np.ndarray
+    offsets: np.ndarray
+
+
+def find_journeys(events: Events) -> Journeys:
+    """Sort events into journeys: by EPC code, then as the rules' contract orders an EPC's events.
+
+    Within an EPC: time; level, unknown last; in, out, sale, other or missing; event id, missing last;
+    location id as resolved, missing last; name, step, then event type, as given, missing last. Linear: a
+    counting sort by EPC, and a merge sort within each journey. Rows that agree in all of it keep their order.
+    """
+    time_key = events.time * 32 + events.level * 4 + np.minimum(events.direction, 3)
+    word_key = events.place.astype(np.int64) << 32 | events.words
+    order, offsets = _sort(events.epc, len(events.codes), time_key, events.event_id, word_key)
+    return Journeys(order, offsets)
+
+
+@compiled
+def _before(a: int, b: int, time_key: np.ndarray, event_id: np.ndarray, word_key: np.ndarray) -> bool:
+    """Whether row a strictly precedes row b."""
+    if time_key[a] != time_key[b]:
+        return time_key[a] < time_key[b]
+    if event_id[a] != event_id[b]:
+        return event_id[a] < event_id[b]
+    return word_key[a] < word_key[b]
+
+
+@compiled
+def _sort(
+    epc: np.ndarray, codes: int, time_key: np.ndarray, event_id: np.ndarray, word_key: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    count = len(epc)
+    offsets = np.zeros(codes + 2, dtype=np.int64)
+    for row in range(count):
+        offsets[(epc[row] if epc[row] >= 0 else codes) + 1] += 1
+    longest = 0
+    for code in range(codes + 1):
+        longest = max(longest, offsets[code + 1])
+        offsets[code + 1] += offsets[code]
+    order = np.empty(count, dtype=np.int32)
+    place = offsets[:-1].copy()
+    for row in range(count):
+        code = epc[row] if epc[row] >= 0 else codes
+        order[place[code]] = row
+        place[code] += 1
+    scratch = np.empty(longest, dtype=np.int32)
+    for code in range(codes):
+        _sort_journey(order[offsets[code] : offsets[code + 1]], scratch, time_key, event_id, word_key)
+    return order, offsets[: codes + 1]
+
+
+@compiled
+def _sort_journey(
+    rows: np.ndarray, scratch: np.ndarray, time_key: np.ndarray, event_id: np.ndarray, word_key: np.ndarray
+) -> None:
+    """Stable merge sort in place: insertion sort of runs of 16, then merging them pairwise."""
+    count, width = len(rows), 16
+    for start in range(0, count, width):
+        for i in range(start + 1, min(start + width, count)):
+            row, j = rows[i], i
+            while j > start and _before(row, rows[j - 1], time_key, event_id, word_key):
+                rows[j] = rows[j - 1]
+                j -= 1
+            rows[j] = row
+    while width < count:
+        for start in range(0, count - width, 2 * width):
+            middle, stop = start + width, min(start + 2 * width, count)
+            scratch[: stop - start] = rows[start:stop]
+            left, right, end = 0, middle - start, stop - start
+            for target in range(start, stop):
+                from_right = right < end and (
+                    left == middle - start or _before(scratch[right], scratch[left], time_key, event_id, word_key)
+                )
+                if from_right:
+                    rows[target] = scratch[right]
+                    right += 1
+                else:
+                    rows[target] = scratch[left]
+                    left += 1
+        width *= 2
+
+
+@compiled
+def mark_sent_too_late(
+    rows: np.ndarray, time: np.ndarray, level: np.ndarray, event_id: np.ndarray, late: np.ndarray
+) -> None:
+    """Mark the events of one journey that were sent too late: they are no part of its chain.
+
+    An event was sent too late if it has a higher id, yet an earlier time, than an event at a lower level:
+    a step that must come first. rows: the journey in order; late: (N,) bool, filled by row of `Events`.
+    One pass from the end keeps the lowest id of each level among the events with a later time.
+    """
+    lowest_later = np.full(LEVEL_UNKNOWN, NO_EVENT_ID, dtype=np.int64)
+    stop = len(rows)
+    while stop > 0:
+        start = stop - 1
+        while start > 0 and time[rows[start - 1]] == time[rows[start]]:
+            start -= 1
+        for i in range(start, stop):
+            row = rows[i]
+            late[row] = False
+            if event_id[row] != NO_EVENT_ID and level[row] < LEVEL_UNKNOWN:
+                for lower in range(level[row]):
+                    if lowest_later[lower] < event_id[row]:
+                        late[row] = True
+                        break
+        for i in range(start, stop):
+            row = rows[i]
+            if level[row] < LEVEL_UNKNOWN:
+                lowest_later[level[row]] = min(lowest_later[level[row]], event_id[row])
+        stop = start
+
+
+@compiled
+def find_previous(
+    order: np.ndarray, offsets: np.ndarray, time: np.ndarray, level: np.ndarray, event_id: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The event just before each in its journey's chain.
+
+    Returns (previous (N,) int32 by row of `Events`, -1 for the first, for events that were sent too late and
+    for rows without an EPC; late (N,) bool).
+    """
+    previous = np.full(len(time), -1, dtype=np.int32)
+    late = np.zeros(len(time), dtype=np.bool_)
+    for journey in range(len(offsets) - 1):
+        rows = order[offsets[journey] : offsets[journey + 1]]
+        mark_sent_too_late(rows, time, level, event_id, late)
+        last = -1
+        for row in rows:
+            if not late[row]:
+                previous[row] = last
+                last = row
+    return previous, late

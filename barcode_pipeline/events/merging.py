@@ -1,0 +1,157 @@
+"""From rows of files to events: what each row says, which rows are one scan, and in which order they stand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from barcode_pipeline.compiled import compiled
+from barcode_pipeline.events.journeys import NO_EVENT_ID, Events, find_journeys
+from barcode_pipeline.events.places import NO_LOCATION_ID, Sites, resolve_places
+from barcode_pipeline.events.steps import LEVEL_UNKNOWN, OTHER, directions_of_dictionary, levels_of_dictionary
+from barcode_pipeline.events.text import dictionary_array, dictionary_codes
+
+
+def read_events(table: pa.Table, sites: Sites) -> Events:
+    """Events of the columns of `formats.EVENT_SCHEMA` (or of what was enriched from them).
+
+    EPC codes are numbered in the order of their text, so that journeys come out sorted by EPC.
+    """
+    codes = dictionary_array(table.column("epc_code"))
+    by_text = pc.sort_indices(codes.dictionary).to_numpy()
+    rank = np.empty(len(by_text) + 1, dtype=np.int32)
+    rank[by_text] = np.arange(len(by_text), dtype=np.int32)
+    rank[-1] = -1  # code -1 is a missing EPC
+    step = dictionary_array(table.column("business_step"))
+    kind = dictionary_array(table.column("event_type"))
+    step_code, kind_code = dictionary_codes(step), dictionary_codes(kind)
+    level = levels_of_dictionary(step.dictionary)[step_code]
+    level = np.where(level == LEVEL_UNKNOWN, levels_of_dictionary(kind.dictionary)[kind_code], level)
+    name = dictionary_array(table.column("scan_location"))
+    place, places = resolve_places(
+        _integers(table.column("location_id"), NO_LOCATION_ID),
+        dictionary_array(table.column("location_text")),
+        name,
+        sites,
+    )
+    words = np.zeros(len(table), dtype=np.int32)
+    for column in (name, step, kind):
+        words = _rank_pairs(words, _rank_words(column, dictionary_codes(column)), len(column.dictionary) + 1)
+    return Events(
+        epc=rank[dictionary_codes(codes)],
+        time=table.column("event_time").to_numpy().astype("datetime64[s]").astype(np.int64),
+        level=level.astype(np.int8),
+        direction=directions_of_dictionary(kind.dictionary)[kind_code],
+        place=place,
+        words=words,
+        event_id=_integers(table.column("event_id"), NO_EVENT_ID),
+        codes=codes.dictionary.take(pa.array(by_text)),
+        places=places,
+    )
+
+
+def _integers(column: pa.ChunkedArray, missing: int) -> np.ndarray:
+    return pc.fill_null(column, missing).to_numpy().astype(np.int64, copy=False)
+
+
+def _rank_words(column: pa.DictionaryArray, codes: np.ndarray) -> np.ndarray:
+    """Rank of each row's word by its text, missing last. (N,) int32."""
+    order = pc.sort_indices(column.dictionary).to_numpy()
+    rank = np.full(len(order) + 1, len(order), dtype=np.int32)
+    rank[order] = np.arange(len(order), dtype=np.int32)
+    return rank[codes]
+
+
+def _rank_pairs(first: np.ndarray, second: np.ndarray, seconds: int) -> np.ndarray:
+    """Rank of each pair, by the first, then the second. (N,) int32."""
+    pair = first.astype(np.int64) * seconds + second
+    if len(pair) and pair.max() > np.iinfo(np.int32).max:
+        pair = np.unique(pair, return_inverse=True)[1]
+    return pair.astype(np.int32)
+
+
+@dataclass(frozen=True)
+class Merged:
+    """rows: (M,) the surviving rows of the table, by EPC and in the order of travel; without an EPC last.
+    duplicate: (N,) bool, the rows that are another row's scan."""
+
+    rows: np.ndarray
+    duplicate: np.ndarray
+
+
+def merge(table: pa.Table, events: Events) -> Merged:
+    """Find the exact duplicates and the order of what is left.
+
+    Two rows are the same scan if EPC, second, place, level and direction agree; a word that is no level or
+    direction counts as given, and missing equals missing. The row with the lowest event id stays (missing
+    last), of several the smallest by all its columns.
+    """
+    duplicate = np.zeros(len(events), dtype=np.bool_)
+    step = dictionary_array(table.column("business_step"))
+    step_known = levels_of_dictionary(step.dictionary) < LEVEL_UNKNOWN
+    kind = dictionary_array(table.column("event_type"))
+    # An event type such as `WMS` is a known word, though it names a level and no direction.
+    kind_known = directions_of_dictionary(kind.dictionary) < OTHER
+    kind_known |= levels_of_dictionary(kind.dictionary) < LEVEL_UNKNOWN
+    step_key = _meaning_or_word(events.level, step_known, dictionary_codes(step))
+    kind_key = _meaning_or_word(events.direction, kind_known, dictionary_codes(kind))
+    key = _mix(events.epc, events.time, events.place, step_key, kind_key)
+    # Rows of one scan share the mixed key; the few rows that share one are then compared in full.
+    candidates = np.flatnonzero(pd.Series(key).duplicated(keep=False))
+    if len(candidates):
+        scan = pd.DataFrame(
+            {
+                "epc": events.epc[candidates],
+                "time": events.time[candidates],
+                "place": events.place[candidates],
+                "step": step_key[candidates],
+                "kind": kind_key[candidates],
+            }
+        )
+        rows = table.take(pa.array(candidates)).to_pandas(types_mapper=_as_text)
+        rows["event_id"] = events.event_id[candidates]
+        names = ["event_id", *(name for name in rows.columns if name != "event_id")]
+        order = rows.sort_values(names, kind="stable", na_position="last").index.to_numpy()
+        duplicate[candidates[order]] = scan.iloc[order].duplicated().to_numpy()
+    kept = np.flatnonzero(~duplicate)
+    # Rows without an EPC are sorted as if they were one more journey, so that their order is fixed too.
+    epc = np.where(events.epc[kept] < 0, len(events.codes), events.epc[kept]).astype(np.int32)
+    journeys = find_journeys(
+        Events(
+            epc, events.time[kept], events.level[kept], events.direction[kept], events.place[kept],
+            events.words[kept], events.event_id[kept], pa.nulls(len(events.codes) + 1, pa.string()), events.places,
+        )
+    )  # fmt: skip
+    return Merged(kept[journeys.order], duplicate)
+
+
+def _as_text(kind: pa.DataType) -> pd.StringDtype | None:
+    return pd.StringDtype() if pa.types.is_dictionary(kind) else None
+
+
+def _meaning_or_word(meaning: np.ndarray, known: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """One number for what a word means (level, direction) and, where it is given but not known, the word."""
+    return meaning + 8 * np.where(known[codes] | (codes < 0), 0, codes.astype(np.int64) + 1)
+
+
+@compiled
+def _mix(epc: np.ndarray, time: np.ndarray, place: np.ndarray, step: np.ndarray, kind: np.ndarray) -> np.ndarray:
+    """A 64-bit mix of the columns that make a scan: equal for equal rows (multiply and shift, as splitmix64)."""
+    out = np.full(len(epc), 0x9E3779B97F4A7C15, dtype=np.uint64)
+    for row in range(len(epc)):
+        value = _mix_in(out[row], np.uint64(epc[row]))
+        value = _mix_in(value, np.uint64(time[row]))
+        value = _mix_in(value, np.uint64(place[row]))
+        value = _mix_in(value, np.uint64(step[row]))
+        out[row] = _mix_in(value, np.uint64(kind[row]))
+    return out
+
+
+@compiled
+def _mix_in(value: int, part: int) -> int:
+    value = (value ^ part) * np.uint64(0xBF58476D1CE4E5B9)
+    return value ^ (value >> np.uint64(29))

@@ -1,0 +1,1 @@
+"""The five rules: `kernel` holds each rule as its text has it, `labels` runs them over columns of events."""

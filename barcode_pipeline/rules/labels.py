@@ -1,0 +1,119 @@
+"""From columns of events to five scores each: the face of the rules, for batch and for live alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from barcode_pipeline.compiled import compiled
+from barcode_pipeline.events.codes import ParsedCodes, parse_codes
+from barcode_pipeline.events.formats import LABELS
+from barcode_pipeline.events.journeys import Events, Journeys, find_journeys, find_previous
+from barcode_pipeline.events.places import Reference
+from barcode_pipeline.events.times import SECONDS_PER_DAY
+from barcode_pipeline.rules.kernel import FAKE, epc_fake, judge_journey
+from barcode_pipeline.rules.settings import RuleSettings
+
+HIGH, MEDIUM, LOW = 70, 40, 20
+"""Lowest scores of the severities; below is NORMAL."""
+
+
+@dataclass(frozen=True)
+class RuleScores:
+    """scores: (N, 5) uint8, 0 to 100. evidence: (N, 5) uint16, which part of each rule spoke (`kernel`).
+    previous: (N,) int32, the event before in the chain, -1 without one. journeys: the order that was used."""
+
+    scores: np.ndarray
+    evidence: np.ndarray
+    previous: np.ndarray
+    late: np.ndarray
+    journeys: Journeys
+
+    def labels(self, settings: RuleSettings) -> np.ndarray:
+        """(N, 5) bool: the scores that reach their thresholds."""
+        return self.scores >= np.asarray(settings.thresholds)
+
+
+def score_events(events: Events, reference: Reference, settings: RuleSettings) -> RuleScores:
+    """The five scores of every event, which may be one or millions, in any order."""
+    codes = parse_codes(events.codes, settings.companies)
+    journeys = find_journeys(events)
+    previous, late = find_previous(journeys.order, journeys.offsets, events.time, events.level, events.event_id)
+    scores = np.zeros((len(events), len(LABELS)), dtype=np.uint8)
+    evidence = np.zeros((len(events), len(LABELS)), dtype=np.uint16)
+    sites, routes = reference.sites, reference.routes
+    _judge_codes(events.epc, events.time, *_code_columns(codes), scores, evidence)
+    _judge_journeys(
+        journeys.order, journeys.offsets, previous, late, settings.v_max,
+        events.time, events.level, events.direction, events.place,
+        events.places.site, sites.latitude, sites.longitude,
+        routes.start, routes.destination, routes.mean, routes.std, routes.minimum,
+        scores, evidence,
+    )  # fmt: skip
+    return RuleScores(scores, evidence, previous, late, journeys)
+
+
+def _code_columns(codes: ParsedCodes) -> tuple[np.ndarray, ...]:
+    return (
+        codes.six_parts,
+        codes.header_is_001,
+        codes.company,
+        codes.product_digits_7,
+        codes.lot_digits_6,
+        codes.serial_digits_9,
+        codes.manufacture_day,
+        codes.too_old_after_day,
+    )
+
+
+@compiled
+def _judge_codes(
+    epc: np.ndarray,
+    time: np.ndarray,
+    six_parts: np.ndarray,
+    header_is_001: np.ndarray,
+    company: np.ndarray,
+    product_digits_7: np.ndarray,
+    lot_digits_6: np.ndarray,
+    serial_digits_9: np.ndarray,
+    manufacture_day: np.ndarray,
+    too_old_after_day: np.ndarray,
+    scores: np.ndarray,
+    evidence: np.ndarray,
+) -> None:
+    for row in range(len(epc)):
+        scores[row, FAKE], evidence[row, FAKE] = epc_fake(
+            epc[row], time[row] // SECONDS_PER_DAY, six_parts, header_is_001, company, product_digits_7,
+            lot_digits_6, serial_digits_9, manufacture_day, too_old_after_day,
+        )  # fmt: skip
+
+
+@compiled
+def _judge_journeys(
+    order: np.ndarray,
+    offsets: np.ndarray,
+    previous: np.ndarray,
+    late: np.ndarray,
+    v_max: float,
+    time: np.ndarray,
+    level: np.ndarray,
+    direction: np.ndarray,
+    place: np.ndarray,
+    site: np.ndarray,
+    latitude: np.ndarray,
+    longitude: np.ndarray,
+    route_start: np.ndarray,
+    route_destination: np.ndarray,
+    route_mean: np.ndarray,
+    route_std: np.ndarray,
+    route_minimum: np.ndarray,
+    scores: np.ndarray,
+    evidence: np.ndarray,
+) -> None:
+    for journey in range(len(offsets) - 1):
+        judge_journey(
+            order[offsets[journey] : offsets[journey + 1]], previous, late, v_max,
+            time, level, direction, place, site, latitude, longitude,
+            route_start, route_destination, route_mean, route_std, route_minimum, scores, evidence,
+        )  # fmt: skip
