@@ -84,7 +84,9 @@ class DateStore:
                     f"{path} has another format version than {FORMAT_VERSION}: make it again with "
                     f"`dagster asset materialize --select {self.folder.name} --partition {path.stem}`."
                 )
-            return file.read(columns=names, use_threads=False).select(names).replace_schema_metadata(None)
+            table = file.read(columns=names, use_threads=False).select(names)
+        # Parquet knows no seconds: they lie there as milliseconds.
+        return table.cast(pa.schema([self.schema.field(name) for name in names]))
 
 
 def one_chunk(table: pa.Table) -> pa.Table:

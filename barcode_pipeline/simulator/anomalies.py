@@ -55,6 +55,8 @@ def _fake_codes(scene: Scene, random: np.random.Generator, variant: str) -> None
     """Give EPCs a code that is malformed or impossible; all their rows carry truth."""
     mean_length = float(scene.journeys.length.mean())
     chosen = scene.take(random, scene.journeys.length > 0, scene.epcs_for(variant, mean_length))
+    if not len(chosen):
+        return
     made = (np.datetime64(scene.world.start, "s") + scene.journeys.time[chosen, AGGREGATION]).astype("datetime64[D]")
     forge(random, scene.world, scene.codes, variant, chosen, made)
     scene.truth[chosen] = CODE_OF_VARIANT[variant]
@@ -177,9 +179,7 @@ def _unknown_step(scene: Scene, random: np.random.Generator, variant: str) -> No
     possible = scene.at(*range(WMS_IN, R_OUT + 1))
     chosen, step = scene.take_cells(random, possible, scene.epcs_for(variant, 1))
     outward = 1 - step % 2
-    scene.wording[chosen, step] = (
-        UNKNOWN_STEP + 2 * random.integers(0, len(UNKNOWN_STEPS), len(chosen)) + outward
-    )
+    scene.wording[chosen, step] = UNKNOWN_STEP + 2 * random.integers(0, len(UNKNOWN_STEPS), len(chosen)) + outward
     scene.mark(variant, chosen, step)
 
 
@@ -250,10 +250,10 @@ def _short_dwell(scene: Scene, random: np.random.Generator, variant: str) -> Non
     count = scene.epcs_for(variant, 1)
     # A group shares the step, so that each step takes its own share of the groups.
     parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    for step, share in zip(INBOUND, _shares(stays[:, list(INBOUND)].sum(axis=0), count // 2), strict=True):
-        epcs, group = scene.take_groups(random, stays[:, step], int(share))
-        minutes = random.integers(3 * 60, 26 * 60, int(group.max()) + 1 if len(group) else 0)
-        parts.append((epcs, np.full(len(epcs), step), minutes[group]))
+    for arrival, share in zip(INBOUND, _shares(stays[:, list(INBOUND)].sum(axis=0), count // 2), strict=True):
+        epcs, group = scene.take_groups(random, stays[:, arrival], int(share))
+        seconds = random.integers(3 * 60, 26 * 60, int(group.max()) + 1 if len(group) else 0)
+        parts.append((epcs, np.full(len(epcs), arrival), seconds[group]))
     grouped = sum(len(part[0]) for part in parts)
     epcs, steps = scene.take_cells(random, stays, count - grouped)
     parts.append((epcs, steps, random.integers(3 * 60, 26 * 60, len(epcs))))

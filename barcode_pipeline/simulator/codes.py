@@ -116,9 +116,7 @@ def forge(
         raise ValueError(f"no such forgery: {variant}")
 
 
-def never_issued(
-    random: np.random.Generator, journeys: Journeys, codes: Codes, donor: np.ndarray
-) -> np.ndarray:
+def never_issued(random: np.random.Generator, journeys: Journeys, codes: Codes, donor: np.ndarray) -> np.ndarray:
     """Add a well-formed code beside each donor's that nobody issued, and return their indices.
 
     Half of them are of the donor's lot, with a serial beyond its last; the other half share invented lots,

@@ -28,21 +28,25 @@ _ROWS_AT_ONCE = 1 << 17
 def write_files(folder: Path, simulation: Simulation, with_tables: bool) -> Iterator[str]:
     """Write all files of a simulation below a folder, and yield each one's path relative to it."""
     for name, table in _raw_files(simulation):
-        yield _placed(folder, name, lambda path, table=table: _write_tab_separated(path, table))  # type: ignore[misc]
+        _write_tab_separated(_ready(folder, name), table)
+        yield name
     if with_tables:
         for name, frame in ((SITES_PATH, simulation.sites), (TRANSITIONS_PATH, simulation.transitions)):
-            yield _placed(folder, name, lambda path, frame=frame: frame.to_csv(path, index=False, lineterminator="\n"))
+            frame.to_csv(_ready(folder, name), index=False, lineterminator="\n")
+            yield name
     for name, truth in ((ANOMALIES_PATH, simulation.anomalies), (AFTERMATH_PATH, simulation.aftermath)):
-        yield _placed(folder, name, lambda path, truth=truth: pq.write_table(truth, path, compression="zstd"))
+        pq.write_table(truth, _ready(folder, name), compression="zstd")
+        yield name
     text = json.dumps(simulation.summary, indent=2) + "\n"
-    yield _placed(folder, WORLD_PATH, lambda path: path.write_text(text, encoding="utf-8"))
+    _ready(folder, WORLD_PATH).write_text(text, encoding="utf-8")
+    yield WORLD_PATH
 
 
-def _placed(folder: Path, name: str, write: object) -> str:
+def _ready(folder: Path, name: str) -> Path:
+    """Return the path of a file, its folder made."""
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    write(path)  # type: ignore[operator]
-    return name
+    return path
 
 
 def _raw_files(simulation: Simulation) -> Iterator[tuple[str, pa.Table]]:

@@ -137,9 +137,7 @@ def expiry_days(product: np.ndarray) -> np.ndarray:
     return np.array(_SHELF_LIFE_DAYS)[product % len(_SHELF_LIFE_DAYS)]
 
 
-def _plans(
-    random: np.random.Generator, sites: Sites, factory_of_lot: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _plans(random: np.random.Generator, sites: Sites, factory_of_lot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return each lot's hub, and the one or two wholesalers it is meant for, the first of which ships onwards."""
     hub = np.zeros(len(factory_of_lot), dtype=np.int16)
     plan = np.zeros((len(factory_of_lot), 2), dtype=np.int16)
@@ -158,9 +156,7 @@ def _plans(
     return hub, plan
 
 
-def _choose_wholesalers(
-    random: np.random.Generator, sites: Sites, plan: np.ndarray, length: np.ndarray
-) -> np.ndarray:
+def _choose_wholesalers(random: np.random.Generator, sites: Sites, plan: np.ndarray, length: np.ndarray) -> np.ndarray:
     """Return each batch's wholesaler; what ends its journey there is mostly at one that does not ship."""
     second_ships = np.isin(plan[:, 1], sites.origin)
     share = np.where(second_ships, 0.35, np.where(length == W_OUT, 0.8, 0.0))
@@ -168,9 +164,7 @@ def _choose_wholesalers(
     return chosen
 
 
-def _batch_sites(
-    sites: Sites, factory: np.ndarray, hub: np.ndarray, wholesaler: np.ndarray
-) -> np.ndarray:
+def _batch_sites(sites: Sites, factory: np.ndarray, hub: np.ndarray, wholesaler: np.ndarray) -> np.ndarray:
     """Return (batches, 10) sites; the retailers are each EPC's own and filled in later."""
     places = np.zeros((len(factory), STEPS), dtype=np.int16)
     places[:, AGGREGATION] = sites.factory[factory]
@@ -206,9 +200,7 @@ def _batch_times(
     return made[:, None] + np.cumsum(step, axis=1)
 
 
-def _pallets(
-    random: np.random.Generator, world: World, size: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _pallets(random: np.random.Generator, world: World, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return each EPC's pallet, and per pallet its number within the batch and the batch's pallets."""
     count = np.maximum(np.rint(size / world.pallet_size + random.uniform(-0.4, 0.6, len(size))), 1)
     count = np.minimum(count.astype(np.int64), size)

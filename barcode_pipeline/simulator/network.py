@@ -98,8 +98,7 @@ def location_table() -> pd.DataFrame:
     rows: list[tuple[int, str, float, float]] = []
     rows += [(2 + 3 * i, name, lat, lon) for i, (_, name, lat, lon) in enumerate(FACTORIES)]
     rows += [
-        (16 + 3 * i, f"{name} Warehouse", lat + 0.013, lon + 0.014)
-        for i, (_, name, lat, lon) in enumerate(FACTORIES)
+        (16 + 3 * i, f"{name} Warehouse", lat + 0.013, lon + 0.014) for i, (_, name, lat, lon) in enumerate(FACTORIES)
     ]
     rows += [(32 + 3 * i, f"{region} Hub", lat, lon) for i, (region, _, lat, lon) in enumerate(_HUBS)]
     rows += [

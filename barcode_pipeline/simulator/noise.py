@@ -44,9 +44,7 @@ def can_divert(world: World, sites: Sites, journeys: Journeys) -> np.ndarray:
     return possible & ((journeys.length <= R_IN) | (gaps[:, W_OUT] + gaps[:, R_IN] >= _TRUCK_HOURS * HOUR))
 
 
-def divert(
-    random: np.random.Generator, sites: Sites, journeys: Journeys, epcs: np.ndarray, group: np.ndarray
-) -> None:
+def divert(random: np.random.Generator, sites: Sites, journeys: Journeys, epcs: np.ndarray, group: np.ndarray) -> None:
     """Send EPCs to a wholesaler off their lot's plan and on to its retailers, in place.
 
     `group` (0, 1, …) says which of them travel together: one wholesaler and one transport time each.
@@ -158,9 +156,7 @@ def _delay(world: World, journeys: Journeys) -> None:
         _arrive_late(world, journeys, epcs, arrival, late[epcs])
 
 
-def _arrive_late(
-    world: World, journeys: Journeys, epcs: np.ndarray, arrival: int, late: np.ndarray
-) -> None:
+def _arrive_late(world: World, journeys: Journeys, epcs: np.ndarray, arrival: int, late: np.ndarray) -> None:
     room = gap_after(world, journeys)[epcs, arrival]
     late = np.clip(np.minimum(late, 0.7 * room), 0, None).astype(np.int64) // 60 * 60
     journeys.time[epcs, arrival] += late

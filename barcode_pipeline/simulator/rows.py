@@ -44,8 +44,7 @@ class Rows:
     def add(self, more: Rows) -> Rows:
         """Return these rows and more, in order."""
         columns = {
-            item.name: np.concatenate([getattr(self, item.name), getattr(more, item.name)])
-            for item in fields(Rows)
+            item.name: np.concatenate([getattr(self, item.name), getattr(more, item.name)]) for item in fields(Rows)
         }
         rows = Rows(**columns)
         # Codes stay together; times before the start (a clock that is slow) must not borrow from the code.

@@ -57,9 +57,7 @@ class Scene:
     """(EPCs,): followed its lot's plan."""
     inserted: list[Inserted] = field(default_factory=list)
 
-    def insert(
-        self, variant: str, code: np.ndarray, step: np.ndarray, site: np.ndarray, time: np.ndarray
-    ) -> None:
+    def insert(self, variant: str, code: np.ndarray, step: np.ndarray, site: np.ndarray, time: np.ndarray) -> None:
         """Add rows that carry the variant's truth."""
         self.inserted.append(
             Inserted(code, step, site, time, np.full(len(code), CODE_OF_VARIANT[variant], dtype=np.int8))
@@ -90,7 +88,7 @@ class Scene:
         self, random: np.random.Generator, possible: np.ndarray, count: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return up to `count` untouched EPCs and one possible step of each, at random."""
-        chosen = self.take(random, possible.any(axis=1), count)
+        chosen = self.take(random, np.any(possible, axis=1), count)
         return chosen, np.argmax(random.random((len(chosen), STEPS)) * possible[chosen], axis=1)
 
     def take_groups(

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from barcode_pipeline.errors import UserError
 from barcode_pipeline.simulator.anomalies import inject
 from barcode_pipeline.simulator.codes import issued_codes
 from barcode_pipeline.simulator.columns import RawColumns
@@ -49,12 +50,19 @@ class Simulation:
 def simulate(
     world: World, locations: pd.DataFrame | None = None, transitions: pd.DataFrame | None = None
 ) -> Simulation:
-    """Return the simulation of a world, on the invented network or on given reference tables.
+    """Return the simulation of a world, on the invented network or on two given reference tables.
+
+    Given tables are returned as they are; `unlisted_routes` then has no effect.
 
     Raises UserError where given tables cannot carry a simulation.
     """
-    given = locations is not None and transitions is not None
-    sites = read_sites(locations, transitions) if given else invented_sites()  # type: ignore[arg-type]
+    given = False
+    if locations is not None and transitions is not None:
+        sites, given = read_sites(locations, transitions), True
+    elif locations is None and transitions is None:
+        sites = invented_sites()
+    else:
+        raise UserError("A world is simulated on both reference tables or on neither; only one was given.")
     scene = _scene(world, sites)
     touched = ~scene.free
     rows = read(world, collect(scene))

@@ -183,9 +183,7 @@ def _beta(random: np.random.Generator, hours: np.ndarray) -> np.ndarray:
 def _require(table: pd.DataFrame, columns: tuple[str, ...], what: str) -> None:
     missing = [column for column in columns if column not in table.columns]
     if missing:
-        raise UserError(
-            f"The {what} lacks the columns {', '.join(missing)}, so no world can be simulated on it."
-        )
+        raise UserError(f"The {what} lacks the columns {', '.join(missing)}, so no world can be simulated on it.")
 
 
 def _roles(sites: int, origin: np.ndarray, destination: np.ndarray) -> np.ndarray:
@@ -211,9 +209,7 @@ def _roles(sites: int, origin: np.ndarray, destination: np.ndarray) -> np.ndarra
     return role
 
 
-def _factories(
-    role: np.ndarray, distance: np.ndarray, location_id: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _factories(role: np.ndarray, distance: np.ndarray, location_id: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the factories, by location id, and the warehouse of each."""
     warehouse = np.flatnonzero(role == WAREHOUSE)
     idle = np.flatnonzero(role == NO_ROLE)
@@ -230,9 +226,7 @@ def _factories(
     return factory[order], warehouse[order]
 
 
-def _retailers(
-    role: np.ndarray, distance: np.ndarray, origin: np.ndarray, destination: np.ndarray
-) -> list[np.ndarray]:
+def _retailers(role: np.ndarray, distance: np.ndarray, origin: np.ndarray, destination: np.ndarray) -> list[np.ndarray]:
     """Return the retailers of each wholesaler.
 
     One without routes has those of the nearest wholesaler that ships: goods sent there by mistake or by

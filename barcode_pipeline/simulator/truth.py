@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from barcode_pipeline.events.formats import FORMAT_VERSION, KEY_FIELDS, LABELS
-from barcode_pipeline.simulator.columns import RawColumns
+from barcode_pipeline.simulator.columns import RawColumns, decoded
 from barcode_pipeline.simulator.rows import Rows
 from barcode_pipeline.simulator.scene import Scene
 from barcode_pipeline.simulator.variants import VARIANTS
@@ -83,11 +83,6 @@ def _compact(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
     Two unread tags of one pallet are one scan to the pipeline: nothing tells them apart.
     """
-    plain = pa.table(
-        {
-            name: column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
-            for name, column in zip(table.column_names, table.columns, strict=True)
-        }
-    )
+    plain = decoded(table)
     repeated = plain.select([item.name for item in KEY_FIELDS]).to_pandas().duplicated().to_numpy()
     return plain.filter(pa.array(~repeated)).cast(schema)

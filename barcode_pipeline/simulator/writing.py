@@ -122,18 +122,18 @@ def ensure_sample_data(root: Path, events: int | None = None, seed: int | None =
         if events is None and seed is None:
             return None
         return f"Nothing was simulated: {root / _RAW} holds raw files that were not simulated, and they are used."
-    known = found is not None and raw
+    # What the user does not name stays as it lies there.
+    kept = found if found is not None and (raw or not found.complete) else None
     world = World(
-        events=_first(events, found.events if found and known else None, DEFAULT_EVENTS),
-        seed=_first(seed, found.seed if found and known else None, DEFAULT_SEED),
+        events=_first(events, kept.events if kept else None, DEFAULT_EVENTS),
+        seed=_first(seed, kept.seed if kept else None, DEFAULT_SEED),
     )
-    if found is not None and not found.complete:
-        world = World(events=_first(events, found.events), seed=_first(seed, found.seed))
-        reason = "because an earlier simulation had not been completed"
-    elif not raw:
+    if kept is None:
         reason = f"because {root / _RAW} held no raw files"
-    elif found is not None and (found.events, found.seed) != (world.events, world.seed):
-        reason = f"in place of {found.events:,} events of seed {found.seed}"
+    elif not kept.complete:
+        reason = "because an earlier simulation had not been completed"
+    elif (kept.events, kept.seed) != (world.events, world.seed):
+        reason = f"in place of {kept.events:,} events of seed {kept.seed}"
     else:
         return None
     write_simulation(root, world)
@@ -161,9 +161,7 @@ def _own_files(root: Path, previous: ExistingSimulation | None) -> list[str]:
     return [name for name in names if previous.made(root, name)]
 
 
-def _given_tables(
-    root: Path, previous: ExistingSimulation | None
-) -> tuple[pd.DataFrame, pd.DataFrame] | None:
+def _given_tables(root: Path, previous: ExistingSimulation | None) -> tuple[pd.DataFrame, pd.DataFrame] | None:
     """Return the reference tables in place that were not simulated, None where there are none."""
     given = [
         name
@@ -189,9 +187,7 @@ def _given_tables(
 
 def _refuse_foreign(root: Path, previous: ExistingSimulation | None, names: list[str]) -> None:
     """Raise UserError where a file that was not simulated bears a needed name."""
-    foreign = [
-        name for name in names if (root / name).exists() and not (previous and previous.made(root, name))
-    ]
+    foreign = [name for name in names if (root / name).exists() and not (previous and previous.made(root, name))]
     if foreign:
         more = f" (and {len(foreign) - 1} more)" if len(foreign) > 1 else ""
         raise UserError(

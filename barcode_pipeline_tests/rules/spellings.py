@@ -223,5 +223,5 @@ def usual_words(draw: st.DrawFn, level: int) -> tuple[str | None, str | None]:
     without_suffix = {0: "Aggregation", 5: "POS_Sell"}
     if level in without_suffix:
         own_words = st.one_of(st.just(without_suffix[level]), own_words)
-    event_type = draw(st.one_of(own_words, own_words, st.sampled_from(DIRECTION_WORDS)).flatmap(spelled))
+    event_type = draw(st.one_of(own_words, st.sampled_from(DIRECTION_WORDS)).flatmap(spelled))
     return step, event_type

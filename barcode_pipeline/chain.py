@@ -1,0 +1,122 @@
+"""The data side of the chain, a function per asset: read, hand to the kernels, write. No Dagster here.
+
+The assets, the command line and the benchmarks call these; each takes the days to make (days since 1970-01-01)
+and returns the rows of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from barcode_pipeline.errors import UserError
+from barcode_pipeline.events.date_store import DateStore
+from barcode_pipeline.events.enrichment import enrich
+from barcode_pipeline.events.formats import KEY_COLUMNS, LABELS
+from barcode_pipeline.events.history import WithHistory, read_with_history
+from barcode_pipeline.events.merging import merge, read_events
+from barcode_pipeline.events.times import date_text, day_of
+from barcode_pipeline.rules.labels import score_events
+from barcode_pipeline.rules.tables import labels_table
+from barcode_pipeline.sequences.features import FEATURE_NAMES, FEATURE_VERSION, compute_features
+from barcode_pipeline.sequences.split import PART_NAMES, cut_time, lot_buckets, order_by_journey, split_events
+from barcode_pipeline.sequences.tables import feature_matrix, sequences_table
+from barcode_pipeline.sequences.training_set import write_training_set
+from barcode_pipeline.workspace import Workspace
+
+Rows = dict[int, int]
+
+_READ_COLUMNS = (*KEY_COLUMNS, "location_text")
+
+
+def make_merged(workspace: Workspace, days: Sequence[int]) -> Rows:
+    """Assemble dates from the intake: rows of all files, exact duplicates removed, sorted by EPC and travel."""
+    table, file_of_row, files = workspace.intake.read(days)
+    events = read_events(table, workspace.reference.sites)
+    merged = merge(table, events)
+    day = day_of(events.time)
+    rows = workspace.merged.write(table.take(pa.array(merged.rows)), day[merged.rows], days)
+    gone = pd.DataFrame({"file": file_of_row[merged.duplicate], "day": day[merged.duplicate]})
+    workspace.intake.record_duplicates(days, files, gone.value_counts(["file", "day"]).reset_index())
+    return rows
+
+
+def make_enriched(workspace: Workspace, days: Sequence[int]) -> Rows:
+    """Add coordinates, levels and transition statistics to the events of some dates."""
+    known = read_with_history(workspace.merged, days)
+    events = read_events(known.table, workspace.reference.sites)
+    return _write_wanted(workspace.enriched, enrich(known.table, events, workspace.reference), known, days)
+
+
+def make_labels(workspace: Workspace, days: Sequence[int]) -> Rows:
+    """Score the events of some dates with the five rules."""
+    known = read_with_history(workspace.enriched, days, _READ_COLUMNS)
+    settings = workspace.configuration.rules.settings()
+    scored = score_events(read_events(known.table, workspace.reference.sites), workspace.reference, settings)
+    return _write_wanted(workspace.labels, labels_table(known.table, scored, settings), known, days)
+
+
+def make_sequences(workspace: Workspace, days: Sequence[int]) -> Rows:
+    """Compute the features of the events of some dates."""
+    known = read_with_history(workspace.enriched, days, _READ_COLUMNS)
+    events = read_events(known.table, workspace.reference.sites)
+    rules = workspace.configuration.rules.settings()
+    features = compute_features(events, workspace.reference, rules.companies, rules.v_max)
+    return _write_wanted(workspace.sequences, sequences_table(known.table, features), known, days)
+
+
+def make_split(workspace: Workspace) -> dict[str, object]:
+    """Lay out all sequences by journey, split them, and write them for training; returns what they are."""
+    split = workspace.configuration.split
+    days = workspace.sequences.days()
+    sequences = workspace.sequences.read(days, ("epc_code", "event_time", *FEATURE_NAMES))
+    labels = workspace.labels.read(days, LABELS)
+    if len(labels) != len(sequences):
+        raise _apart(workspace)
+    journeys = order_by_journey(sequences.column("epc_code"))
+    time = sequences.column("event_time").to_numpy().astype("datetime64[s]").astype(np.int64)[journeys.source]
+    lot = np.repeat(journeys.lot, np.diff(journeys.offsets))
+    cut = cut_time(time, split.train_share)
+    part = split_events(time, lot, lot_buckets(journeys.lots), cut, split.held_out_lots, split.validation_lots)
+    counts = np.bincount(part, minlength=len(PART_NAMES)).tolist()
+    about = {
+        "feature_names": list(FEATURE_NAMES),
+        "feature_version": FEATURE_VERSION,
+        "cut": str(np.datetime64(cut, "s")),
+        "first_date": date_text(days[0]) if days else None,
+        "last_date": date_text(days[-1]) if days else None,
+        "events": len(time),
+        "journeys": len(journeys.lot),
+        "lots": len(journeys.lots),
+        "events_by_part": dict(zip(PART_NAMES, counts, strict=True)),
+    }
+    arrays = {
+        "features": feature_matrix(sequences)[journeys.source],
+        "rule_labels": np.column_stack([labels.column(name).to_numpy() for name in LABELS])[journeys.source],
+        "offsets": journeys.offsets,
+        "time": time,
+        "lot": lot,
+        "part": part,
+        "source": journeys.source,
+    }
+    return write_training_set(workspace.training, arrays, about)
+
+
+def _write_wanted(store: DateStore, table: pa.Table, known: WithHistory, days: Sequence[int]) -> Rows:
+    """Write the rows of the dates asked for; their history stays where it is."""
+    if known.wanted.all():
+        return store.write(table, known.day, days)
+    return store.write(table.filter(pa.array(known.wanted)), known.day[known.wanted], days)
+
+
+def _apart(workspace: Workspace) -> UserError:
+    """Which dates have labels and sequences of different numbers of rows."""
+    days = sorted({*workspace.labels.days(), *workspace.sequences.days()})
+    stale = [date_text(day) for day in days if workspace.labels.rows(day) != workspace.sequences.rows(day)]
+    return UserError(
+        f"rule_labels and epc_sequences do not hold the same events on {', '.join(stale[:5])}"
+        f"{' …' if len(stale) > 5 else ''}: materialise both for these dates again."
+    )

@@ -1,0 +1,85 @@
+"""From scores to calibrated probabilities and alerts, by figures that come from validation alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit
+
+from barcode_pipeline.events.formats import LABELS
+
+FEWEST_POSITIVES = 5
+"""With fewer positives in validation a label keeps the plain settings: probability as is, threshold 0.5."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """probability = expit(slope · score + offset), an alert from `threshold` on; each (5,) float64.
+
+    Platt's sigmoid: J. Platt, "Probabilistic outputs for support vector machines", 1999. Scores are log-odds
+    or any other number that grows with suspicion.
+    """
+
+    slope: np.ndarray
+    offset: np.ndarray
+    threshold: np.ndarray
+
+    def probabilities(self, scores: np.ndarray) -> np.ndarray:
+        """(N, 5) scores -> (N, 5) float32 probabilities; the order of scores is kept."""
+        return expit(scores * self.slope + self.offset).astype(np.float32)
+
+    def alerts(self, probabilities: np.ndarray) -> np.ndarray:
+        """(N, 5) bool."""
+        return probabilities >= self.threshold.astype(np.float32)
+
+
+def calibrate(scores: np.ndarray, targets: np.ndarray) -> Calibration:
+    """Fit slope, offset and threshold of each label on validation. scores: (N, 5); targets: (N, 5) bool."""
+    slope, offset, threshold = np.ones(len(LABELS)), np.zeros(len(LABELS)), np.full(len(LABELS), 0.5)
+    for label in range(len(LABELS)):
+        score, target = scores[:, label].astype(np.float64), targets[:, label]
+        if FEWEST_POSITIVES <= target.sum() < len(target):
+            slope[label], offset[label] = _fit_sigmoid(score, target)
+    fitted = Calibration(slope, offset, threshold)
+    probability = fitted.probabilities(scores)
+    for label in range(len(LABELS)):
+        if targets[:, label].sum() >= FEWEST_POSITIVES:
+            threshold[label] = best_threshold(probability[:, label], targets[:, label])
+    return fitted
+
+
+def _fit_sigmoid(score: np.ndarray, target: np.ndarray) -> tuple[float, float]:
+    """Slope (never negative) and offset of the sigmoid of greatest likelihood, on standardised scores.
+
+    Targets are drawn in by Platt's prior, so that separable scores do not make an infinite slope.
+    """
+    center, spread = float(score.mean()), float(score.std()) or 1.0
+    standard = (score - center) / spread
+    positives, negatives = int(target.sum()), int((~target).sum())
+    soft = np.where(target, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+
+    def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        grown = np.exp(parameters[0])
+        logit = grown * standard + parameters[1]
+        residual = expit(logit) - soft
+        value = np.logaddexp(0, logit).sum() - (soft * logit).sum()
+        return value / len(score), np.array([(residual * standard).sum() * grown, residual.sum()]) / len(score)
+
+    start = np.array([0.0, np.log(positives / negatives)])
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(-6, 6), (-50, 50)])
+    slope = float(np.exp(found.x[0])) / spread
+    return slope, float(found.x[1]) - slope * center
+
+
+def best_threshold(probability: np.ndarray, target: np.ndarray) -> float:
+    """The threshold of highest F1, halfway to the next lower probability. Of several the highest."""
+    order = np.argsort(-probability, kind="stable")
+    sorted_probability, hits = probability[order], np.cumsum(target[order])
+    last_of_value = np.append(np.diff(sorted_probability) != 0, True)
+    taken = np.arange(1, len(order) + 1)
+    f1 = np.where(last_of_value, 2 * hits / (taken + hits[-1]), -1.0)
+    best = int(np.argmax(f1))
+    below = sorted_probability[best + 1] if best + 1 < len(order) else 0.0
+    return float((float(sorted_probability[best]) + float(below)) / 2)

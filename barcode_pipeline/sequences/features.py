@@ -1,0 +1,279 @@
+"""The features of an event: each named, causal, with a unit and a meaning in one table.
+
+An event's features look at the event, at what came before it in its journey, at the rest of its second, and at
+what was sent before it: never at what only the future knows, and never at a rule's score or label. All are
+scaled by fixed transforms to about -3 to 3 and kept as float16: rows of one shipment that differ by less than a
+thousandth are the same to a model, which lets training count them once.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from barcode_pipeline.compiled import compiled
+from barcode_pipeline.events.codes import DATE_UNREADABLE, ParsedCodes, parse_codes
+from barcode_pipeline.events.journeys import NO_EVENT_ID, Events, Journeys, find_journeys, find_previous
+from barcode_pipeline.events.places import Reference, distance_km, route_between
+from barcode_pipeline.events.steps import IN, LEVEL_UNKNOWN, OUT
+from barcode_pipeline.events.times import SECONDS_PER_DAY
+from barcode_pipeline.rules.kernel import count_sites_of_second, is_same_site
+
+FEATURE_VERSION = 1
+"""Raised when a feature's meaning changes: a model of another version is refused."""
+
+
+class Feature(NamedTuple):
+    name: str
+    unit: str
+    meaning: str
+
+
+FEATURES = (
+    Feature("code_missing", "0/1", "the row has no EPC code"),
+    Feature("code_six_parts", "0/1", "the code has six parts"),
+    Feature("code_header_001", "0/1", "its header is 001"),
+    Feature("code_company_registered", "0/1", "its company is registered"),
+    Feature("code_product_7_digits", "0/1", "its product has seven digits"),
+    Feature("code_lot_6_digits", "0/1", "its lot has six digits"),
+    Feature("code_serial_9_digits", "0/1", "its serial has nine digits"),
+    Feature("code_date_readable", "0/1", "its manufacture date is a calendar day"),
+    Feature("days_since_manufacture", "days / 2, -2 to 2", "event's day after the manufacture date, near day 0"),
+    Feature("years_since_manufacture", "years / 2, -3 to 3", "event's day after the manufacture date"),
+    Feature("days_past_five_years", "days / 2, -2 to 2", "event's day after the same day five years on"),
+    Feature("level_factory", "0/1", "the step is of level 0"),
+    Feature("level_wms", "0/1", "level 1"),
+    Feature("level_hub", "0/1", "level 2"),
+    Feature("level_wholesaler", "0/1", "level 3"),
+    Feature("level_retailer", "0/1", "level 4"),
+    Feature("level_sale", "0/1", "level 5"),
+    Feature("level_unknown", "0/1", "the step is not known"),
+    Feature("direction_in", "0/1", "the event type is an arrival"),
+    Feature("direction_out", "0/1", "a departure"),
+    Feature("direction_sale", "0/1", "a sale"),
+    Feature("direction_other", "0/1", "another word"),
+    Feature("direction_missing", "0/1", "missing"),
+    Feature("place_known", "0/1", "the place is in the sites table"),
+    Feature("sites_in_second", "sites - 1, 0 to 3", "sites at which the EPC was scanned in this second"),
+    Feature("overtaken_levels", "levels / 2, 0 to 2.5", "levels above the lowest event sent before and dated later"),
+    Feature("is_first", "0/1", "no event of the EPC came before"),
+    Feature("same_place", "0/1", "at the place of the previous event"),
+    Feature("same_site", "0/1", "at its site: the same place, or factory and warehouse at most 5 km apart"),
+    Feature("level_change", "levels / 2, -2.5 to 2.5", "level after the previous event's, 0 where either is unknown"),
+    Feature("levels_comparable", "0/1", "both levels are known"),
+    Feature("previous_level", "level / 2", "level of the previous event, 3 where unknown"),
+    Feature("previous_in", "0/1", "the previous event is an arrival"),
+    Feature("previous_out", "0/1", "a departure"),
+    Feature("previous_sale", "0/1", "a sale"),
+    Feature("previous_missing", "0/1", "its event type is missing"),
+    Feature("same_step", "0/1", "level, direction and place of the previous event"),
+    Feature("minutes_since_previous", "minutes, 0 to 3", "time since the previous event, near 0"),
+    Feature("log_hours_since_previous", "log(1 + hours) / 2", "time since the previous event"),
+    Feature("log_distance", "log(1 + km) / 2", "distance from the previous event, 0 where not known"),
+    Feature("distance_known", "0/1", "both coordinates are known"),
+    Feature("log_time_over_fastest", "log ratio × 2, -3 to 3", "time since the previous event over the fastest truck"),
+    Feature("route_known", "0/1", "departure and arrival on a route of the transition table"),
+    Feature("transit_deviation", "σ, -6 to 6, halved", "time since the departure against the route's mean"),
+    Feature("log_position", "log(1 + events)", "events of the EPC before this one"),
+    Feature("log_hours_since_first", "log(1 + hours) / 3", "time since the EPC's first event"),
+)  # fmt: skip
+FEATURE_NAMES = tuple(feature.name for feature in FEATURES)
+_COLUMN = {name: column for column, name in enumerate(FEATURE_NAMES)}
+
+(_MISSING, _SIX, _HEADER, _COMPANY, _PRODUCT, _LOT, _SERIAL, _READABLE, _DAYS, _YEARS, _PAST) = range(11)
+_LEVEL = _COLUMN["level_factory"]
+_DIRECTION = _COLUMN["direction_in"]
+_PLACE_KNOWN = _COLUMN["place_known"]
+_SITES = _COLUMN["sites_in_second"]
+_OVERTAKEN = _COLUMN["overtaken_levels"]
+_FIRST = _COLUMN["is_first"]
+_SAME_PLACE = _COLUMN["same_place"]
+_SAME_SITE = _COLUMN["same_site"]
+_CHANGE = _COLUMN["level_change"]
+_COMPARABLE = _COLUMN["levels_comparable"]
+_PREVIOUS_LEVEL = _COLUMN["previous_level"]
+_PREVIOUS_DIRECTION = _COLUMN["previous_in"]
+_PREVIOUS_MISSING = _COLUMN["previous_missing"]
+_SAME_STEP = _COLUMN["same_step"]
+_MINUTES = _COLUMN["minutes_since_previous"]
+_LOG_HOURS = _COLUMN["log_hours_since_previous"]
+_LOG_DISTANCE = _COLUMN["log_distance"]
+_DISTANCE_KNOWN = _COLUMN["distance_known"]
+_FASTEST = _COLUMN["log_time_over_fastest"]
+_ROUTE = _COLUMN["route_known"]
+_DEVIATION = _COLUMN["transit_deviation"]
+_POSITION = _COLUMN["log_position"]
+_SINCE_FIRST = _COLUMN["log_hours_since_first"]
+
+
+class EventFeatures(NamedTuple):
+    """values: (N, F) float16 by row of `Events`. position: (N,) int32, events of the EPC before it.
+    journeys: the order of travel."""
+
+    values: np.ndarray
+    position: np.ndarray
+    journeys: Journeys
+
+
+def compute_features(
+    events: Events, reference: Reference, companies: tuple[str, ...], fastest_km_per_hour: float
+) -> EventFeatures:
+    """Features of every event, one or millions, in any order. `companies`: the registered ones."""
+    codes = parse_codes(events.codes, companies)
+    journeys = find_journeys(events)
+    previous, _ = find_previous(journeys.order, journeys.offsets, events.time, events.level, events.event_id)
+    values = np.zeros((len(events), len(FEATURES)), dtype=np.float32)
+    position = np.zeros(len(events), dtype=np.int32)
+    _code_features(events.epc, events.time // SECONDS_PER_DAY, *_code_columns(codes), values)
+    site = events.places.site
+    _row_features(events.level, events.direction, site[events.place], values)
+    sites, routes = reference.sites, reference.routes
+    _journey_features(
+        journeys.order, journeys.offsets, previous, events.time, events.level, events.direction, events.place,
+        events.event_id, site, sites.latitude, sites.longitude, fastest_km_per_hour, routes.start,
+        routes.destination, routes.mean, routes.std, routes.minimum, values, position,
+    )  # fmt: skip
+    return EventFeatures(values.astype(np.float16), position, journeys)
+
+
+def _code_columns(codes: ParsedCodes) -> tuple[np.ndarray, ...]:
+    parts = np.column_stack(
+        [codes.six_parts, codes.header_is_001, codes.company >= 0, codes.product_digits_7, codes.lot_digits_6,
+         codes.serial_digits_9, codes.manufacture_day != DATE_UNREADABLE]
+    ).astype(np.float32)  # fmt: skip
+    return parts, codes.manufacture_day, codes.too_old_after_day
+
+
+@compiled
+def _clip(value: float, low: float, high: float) -> float:
+    return min(max(value, low), high)
+
+
+@compiled
+def _code_features(
+    epc: np.ndarray, day: np.ndarray, parts: np.ndarray, made: np.ndarray, five_years_on: np.ndarray, values: np.ndarray
+) -> None:
+    for row in range(len(epc)):
+        code = epc[row]
+        if code < 0:
+            values[row, _MISSING] = 1
+            continue
+        for part in range(7):
+            values[row, _SIX + part] = parts[code, part]
+        if made[code] != DATE_UNREADABLE:
+            values[row, _DAYS] = _clip((day[row] - made[code]) / 2, -2, 2)
+            values[row, _YEARS] = _clip((day[row] - made[code]) / 730.5, -3, 3)
+            values[row, _PAST] = _clip((day[row] - five_years_on[code]) / 2, -2, 2)
+
+
+@compiled
+def _row_features(level: np.ndarray, direction: np.ndarray, site: np.ndarray, values: np.ndarray) -> None:
+    for row in range(len(level)):
+        values[row, _LEVEL + level[row]] = 1
+        values[row, _DIRECTION + direction[row]] = 1
+        values[row, _PLACE_KNOWN] = site[row] >= 0
+        values[row, _FIRST] = 1
+
+
+@compiled
+def _journey_features(
+    order: np.ndarray,
+    offsets: np.ndarray,
+    previous: np.ndarray,
+    time: np.ndarray,
+    level: np.ndarray,
+    direction: np.ndarray,
+    place: np.ndarray,
+    event_id: np.ndarray,
+    site: np.ndarray,
+    latitude: np.ndarray,
+    longitude: np.ndarray,
+    fastest: float,
+    route_start: np.ndarray,
+    route_destination: np.ndarray,
+    route_mean: np.ndarray,
+    route_std: np.ndarray,
+    route_minimum: np.ndarray,
+    values: np.ndarray,
+    position: np.ndarray,
+) -> None:
+    openers = np.empty(4, dtype=np.int32)
+    for journey in range(len(offsets) - 1):
+        rows = order[offsets[journey] : offsets[journey + 1]]
+        _overtaken(rows, time, level, event_id, values)
+        start = 0
+        for i in range(len(rows)):
+            row = rows[i]
+            if time[row] != time[rows[start]]:
+                start = i
+            if i == start:
+                stop = i + 1
+                while stop < len(rows) and time[rows[stop]] == time[row]:
+                    stop += 1
+                sites = 1
+                if stop - start > 1:
+                    sites = count_sites_of_second(rows[start:stop], openers, place, level, site, latitude, longitude)
+            values[row, _SITES] = sites - 1
+            position[row] = i
+            values[row, _POSITION] = np.log1p(i)
+            values[row, _SINCE_FIRST] = np.log1p((time[row] - time[rows[0]]) / 3600.0) / 3
+            before = previous[row]
+            if before < 0:
+                continue
+            values[row, _FIRST] = 0
+            values[row, _SAME_PLACE] = place[row] == place[before]
+            near = is_same_site(row, before, place, level, site, latitude, longitude)
+            values[row, _SAME_SITE] = near
+            values[row, _PREVIOUS_LEVEL] = level[before] / 2
+            if level[row] != LEVEL_UNKNOWN and level[before] != LEVEL_UNKNOWN:
+                values[row, _COMPARABLE] = 1
+                values[row, _CHANGE] = (level[row] - level[before]) / 2
+            if direction[before] < 3:
+                values[row, _PREVIOUS_DIRECTION + direction[before]] = 1
+            values[row, _PREVIOUS_MISSING] = direction[before] == 4
+            values[row, _SAME_STEP] = (
+                level[row] == level[before] and direction[row] == direction[before] and place[row] == place[before]
+            )
+            seconds = time[row] - time[before]
+            hours = seconds / 3600.0
+            values[row, _MINUTES] = _clip(seconds / 60.0, 0, 3)
+            values[row, _LOG_HOURS] = np.log1p(hours) / 2
+            origin, target = site[place[before]], site[place[row]]
+            distance = distance_km(latitude, longitude, origin, target)
+            route = route_between(route_start, route_destination, origin, target)
+            if not np.isnan(distance):
+                values[row, _DISTANCE_KNOWN] = 1
+                values[row, _LOG_DISTANCE] = np.log1p(distance) / 2
+                if not near:
+                    needed = distance / fastest
+                    if route >= 0 and route_minimum[route] < needed:
+                        needed = route_minimum[route]
+                    # A minute keeps the ratio finite where two sites lie on one spot.
+                    values[row, _FASTEST] = _clip(2 * np.log((hours + 1 / 60) / (needed + 1 / 60)), -3, 3)
+            if route >= 0 and direction[before] == OUT and direction[row] == IN and route_std[route] > 0:
+                values[row, _ROUTE] = 1
+                values[row, _DEVIATION] = _clip((hours - route_mean[route]) / route_std[route], -6, 6) / 2
+
+
+@compiled
+def _overtaken(rows: np.ndarray, time: np.ndarray, level: np.ndarray, event_id: np.ndarray, values: np.ndarray) -> None:
+    """Levels of each event above the lowest one that was sent before it (lower id) and is dated later."""
+    lowest_later = np.full(LEVEL_UNKNOWN, NO_EVENT_ID, dtype=np.int64)
+    stop = len(rows)
+    while stop > 0:
+        start = stop - 1
+        while start > 0 and time[rows[start - 1]] == time[rows[start]]:
+            start -= 1
+        for i in range(start, stop):
+            row = rows[i]
+            if event_id[row] != NO_EVENT_ID and level[row] < LEVEL_UNKNOWN:
+                for lower in range(level[row]):
+                    if lowest_later[lower] < event_id[row]:
+                        values[row, _OVERTAKEN] = (level[row] - lower) / 2
+                        break
+        for i in range(start, stop):
+            row = rows[i]
+            if level[row] < LEVEL_UNKNOWN:
+                lowest_later[level[row]] = min(lowest_later[level[row]], event_id[row])
+        stop = start

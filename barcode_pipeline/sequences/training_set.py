@@ -1,0 +1,86 @@
+"""The training set on disk: plain arrays that training memory-maps, in a folder named by their content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from barcode_pipeline.errors import UserError
+from barcode_pipeline.events.files import remove_leftovers, written_beside
+from barcode_pipeline.events.formats import FORMAT_VERSION
+
+POINTER = "current.json"
+ARRAYS = ("features", "rule_labels", "offsets", "time", "lot", "part", "source")
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Sequences of all dates in journey order, memory-mapped.
+
+    features: (N, F) float16. rule_labels: (N, 5) bool. offsets: (J + 1,) int64; journey j is
+    `offsets[j]:offsets[j + 1]`. time: (N,) int64 seconds. lot: (N,) int32. part: (N,) uint8 (`split`).
+    source: (N,) int64, row in the tables of all dates one after the other. about: cut, counts, fingerprint.
+    """
+
+    features: np.ndarray
+    rule_labels: np.ndarray
+    offsets: np.ndarray
+    time: np.ndarray
+    lot: np.ndarray
+    part: np.ndarray
+    source: np.ndarray
+    about: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+
+def write_training_set(folder: Path, arrays: Mapping[str, np.ndarray], about: dict[str, Any]) -> dict[str, Any]:
+    """Write the arrays, then move the pointer; what another content left behind is removed."""
+    digest = hashlib.blake2b(digest_size=12)
+    for name in ARRAYS:
+        digest.update(np.ascontiguousarray(arrays[name]).view(np.uint8).data)
+    digest.update(json.dumps(about, sort_keys=True).encode())
+    fingerprint = digest.hexdigest()
+    about = {**about, "format_version": FORMAT_VERSION, "fingerprint": fingerprint}
+    folder.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(folder)
+    target = folder / fingerprint
+    beside = folder / f".{fingerprint}.{os.getpid()}.part"
+    shutil.rmtree(target, ignore_errors=True)
+    beside.mkdir()
+    for name in ARRAYS:
+        np.save(beside / f"{name}.npy", arrays[name], allow_pickle=False)
+    (beside / "about.json").write_text(json.dumps(about, indent=1, sort_keys=True))
+    os.replace(beside, target)
+    with written_beside(folder / POINTER) as path:
+        path.write_text(json.dumps({"folder": fingerprint}))
+    for other in folder.iterdir():
+        if other.is_dir() and other != target:
+            shutil.rmtree(other, ignore_errors=True)
+    return about
+
+
+def read_training_set(folder: Path) -> TrainingSet:
+    """Memory-map the arrays that the pointer names."""
+    pointer = folder / POINTER
+    if not pointer.exists():
+        raise UserError(
+            f"There is no training set in {folder}: run `make run`, or materialise the assets up to train_eval_split."
+        )
+    current = folder / json.loads(pointer.read_text())["folder"]
+    about = json.loads((current / "about.json").read_text())
+    if about["format_version"] != FORMAT_VERSION:
+        raise UserError(
+            f"{current} has another format version than {FORMAT_VERSION}: materialise train_eval_split again."
+        )
+    arrays = {name: np.load(current / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS}
+    return TrainingSet(**arrays, about=about)

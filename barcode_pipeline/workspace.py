@@ -1,0 +1,97 @@
+"""Where everything lies: the folders of one project, and the stores in them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from barcode_pipeline.configuration import Configuration, load_configuration
+from barcode_pipeline.events.date_store import DateStore
+from barcode_pipeline.events.enrichment import ENRICHED_SCHEMA
+from barcode_pipeline.events.formats import EVENT_SCHEMA
+from barcode_pipeline.events.intake import Intake
+from barcode_pipeline.events.places import Reference
+from barcode_pipeline.events.reference_tables import fingerprint_reference, load_reference
+from barcode_pipeline.rules.tables import LABELS_SCHEMA
+from barcode_pipeline.sequences.tables import SEQUENCES_SCHEMA
+
+ROOT_VARIABLE = "BARCODE_PIPELINE_ROOT"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One project folder and its configuration."""
+
+    root: Path
+    configuration: Configuration
+
+    @classmethod
+    def open(cls, root: Path | None = None) -> Workspace:
+        """The folder given, else that of the environment variable, else the current one."""
+        folder = root or Path(os.environ.get(ROOT_VARIABLE) or Path.cwd())
+        return cls(folder.resolve(), load_configuration(folder))
+
+    @property
+    def raw(self) -> Path:
+        return self.root / "data" / "raw"
+
+    @property
+    def processed(self) -> Path:
+        return self.root / "data" / "processed"
+
+    @property
+    def interim(self) -> Path:
+        return self.root / "data" / "interim"
+
+    @property
+    def quarantine(self) -> Path:
+        return self.root / "data" / "quarantine"
+
+    @property
+    def truth(self) -> Path:
+        return self.root / "data" / "truth"
+
+    @property
+    def training(self) -> Path:
+        return self.root / "data" / "lstm_training"
+
+    @property
+    def models(self) -> Path:
+        return self.root / "models"
+
+    @property
+    def reports(self) -> Path:
+        return self.root / "reports"
+
+    @property
+    def performance_log(self) -> Path:
+        return self.root / "logs" / "lstm_models" / "lstm_performance_log.csv"
+
+    @cached_property
+    def reference(self) -> Reference:
+        return load_reference(self.processed)
+
+    def reference_fingerprint(self) -> str:
+        return fingerprint_reference(self.processed)
+
+    @property
+    def intake(self) -> Intake:
+        return Intake(self.raw, self.interim / "_intake", self.quarantine, self.configuration.time.zone)
+
+    @property
+    def merged(self) -> DateStore:
+        return DateStore(self.interim / "merged_events", EVENT_SCHEMA)
+
+    @property
+    def enriched(self) -> DateStore:
+        return DateStore(self.interim / "enriched_events", ENRICHED_SCHEMA)
+
+    @property
+    def labels(self) -> DateStore:
+        return DateStore(self.interim / "rule_labels", LABELS_SCHEMA)
+
+    @property
+    def sequences(self) -> DateStore:
+        return DateStore(self.interim / "epc_sequences", SEQUENCES_SCHEMA)
