@@ -29,7 +29,7 @@ from barcode_pipeline.workspace import Workspace
 
 Rows = dict[int, int]
 
-_READ_COLUMNS = (*KEY_COLUMNS, "location_text")
+READ_COLUMNS = (*KEY_COLUMNS, "location_text")
 
 
 def make_merged(workspace: Workspace, days: Sequence[int]) -> Rows:
@@ -48,24 +48,24 @@ def make_enriched(workspace: Workspace, days: Sequence[int]) -> Rows:
     """Add coordinates, levels and transition statistics to the events of some dates."""
     known = read_with_history(workspace.merged, days)
     events = read_events(known.table, workspace.reference.sites)
-    return _write_wanted(workspace.enriched, enrich(known.table, events, workspace.reference), known, days)
+    return write_wanted(workspace.enriched, enrich(known.table, events, workspace.reference), known, days)
 
 
 def make_labels(workspace: Workspace, days: Sequence[int]) -> Rows:
     """Score the events of some dates with the five rules."""
-    known = read_with_history(workspace.enriched, days, _READ_COLUMNS)
+    known = read_with_history(workspace.enriched, days, READ_COLUMNS)
     settings = workspace.configuration.rules.settings()
     scored = score_events(read_events(known.table, workspace.reference.sites), workspace.reference, settings)
-    return _write_wanted(workspace.labels, labels_table(known.table, scored, settings), known, days)
+    return write_wanted(workspace.labels, labels_table(known.table, scored, settings), known, days)
 
 
 def make_sequences(workspace: Workspace, days: Sequence[int]) -> Rows:
     """Compute the features of the events of some dates."""
-    known = read_with_history(workspace.enriched, days, _READ_COLUMNS)
+    known = read_with_history(workspace.enriched, days, READ_COLUMNS)
     events = read_events(known.table, workspace.reference.sites)
     rules = workspace.configuration.rules.settings()
     features = compute_features(events, workspace.reference, rules.companies, rules.v_max)
-    return _write_wanted(workspace.sequences, sequences_table(known.table, features), known, days)
+    return write_wanted(workspace.sequences, sequences_table(known.table, features), known, days)
 
 
 def make_split(workspace: Workspace) -> dict[str, object]:
@@ -105,7 +105,7 @@ def make_split(workspace: Workspace) -> dict[str, object]:
     return write_training_set(workspace.training, arrays, about)
 
 
-def _write_wanted(store: DateStore, table: pa.Table, known: WithHistory, days: Sequence[int]) -> Rows:
+def write_wanted(store: DateStore, table: pa.Table, known: WithHistory, days: Sequence[int]) -> Rows:
     """Write the rows of the dates asked for; their history stays where it is."""
     if known.wanted.all():
         return store.write(table, known.day, days)

@@ -14,6 +14,7 @@ from barcode_pipeline.events.formats import EVENT_SCHEMA
 from barcode_pipeline.events.intake import Intake
 from barcode_pipeline.events.places import Reference
 from barcode_pipeline.events.reference_tables import fingerprint_reference, load_reference
+from barcode_pipeline.models.tables import SCORES_SCHEMA
 from barcode_pipeline.rules.tables import LABELS_SCHEMA
 from barcode_pipeline.sequences.tables import SEQUENCES_SCHEMA
 
@@ -52,6 +53,10 @@ class Workspace:
     @property
     def truth(self) -> Path:
         return self.root / "data" / "truth"
+
+    @property
+    def scores(self) -> DateStore:
+        return DateStore(self.root / "data" / "scores", SCORES_SCHEMA)
 
     @property
     def training(self) -> Path:

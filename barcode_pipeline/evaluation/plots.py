@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from barcode_pipeline.evaluation.curves import (
     confusion,
@@ -66,9 +66,10 @@ def false_alerts_png(
     for axes in panels:
         axes.set_xscale("symlog", linthresh=1.0)
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.set_xticks([0, 1, 10, 100, 1000, 10_000])
+        axes.set_xticks([0, 1, 10, 100, 1000])
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-        axes.set(xlim=(-0.08, 10_000), ylim=(-0.02, 1.04))
+        # Beyond a tenth of all scans nobody would look at the alerts, and a detector without scores jumps to all.
+        axes.set(xlim=(-0.08, 1000), ylim=(-0.02, 1.04))
     return _png(figure)
 
 
@@ -130,7 +131,7 @@ def confusion_png(detector: Detections, positive: np.ndarray, counted: np.ndarra
         axes.imshow(share, cmap="Blues", vmin=0, vmax=1.25)
         for (across, along), count in np.ndenumerate(counts):
             shade = "white" if share[across, along] > 0.6 else "#222222"
-            text = f"{count:,}\n{100 * share[across, along]:.4g} %"
+            text = f"{count:,}\n{100 * share[across, along]:.2f} %"
             axes.text(along, across, text, ha="center", va="center", color=shade, fontsize=8.5)
         axes.set_xticks([0, 1], ["quiet", "alert"], fontsize=8.5)
         axes.set_yticks([0, 1], ["negative", "positive"] if place == 0 else ["", ""], fontsize=8.5)
@@ -152,7 +153,9 @@ def training_curves_png(history: Sequence[Mapping[str, Any]]) -> bytes:
     losses.plot(epochs, series("train_loss"), color=_GREY, label="training", **style)
     losses.plot(epochs, series("validation_loss"), color=model_colour("lstm"), label="validation", **style)
     losses.set(title="Loss", ylabel="binary cross-entropy", yscale="log")
-    losses.legend(frameon=False, loc="upper right")
+    losses.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    losses.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    losses.yaxis.set_minor_locator(NullLocator())
     scores.plot(epochs, series("validation_macro_f1"), color=model_colour("lstm"), **style)
     scores.set(title="Macro F1 on validation lots", ylabel="macro F1", ylim=(0, 1.03))
     best = series("validation_loss")
@@ -161,7 +164,9 @@ def training_curves_png(history: Sequence[Mapping[str, Any]]) -> bytes:
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if len(best) and not np.isnan(best).all():
-            axes.axvline(epochs[int(np.nanargmin(best))], color=_GREY, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
+            chosen = epochs[int(np.nanargmin(best))]
+            axes.axvline(chosen, color=_GREY, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1, label="lowest loss")
+    figure.legend(*losses.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     return _png(figure)
 
 
@@ -192,6 +197,8 @@ def label_rates_png(dates: Sequence[Any], rates: np.ndarray, cut: Any = None) ->
             fontsize=8,
             color=_GREY,
         )
+    if len(days):
+        column[-1].set_xlim(days[0] - np.timedelta64(1, "D"), days[-1] + np.timedelta64(1, "D"))
     locator = AutoDateLocator()
     column[-1].xaxis.set_major_locator(locator)
     column[-1].xaxis.set_major_formatter(ConciseDateFormatter(locator))

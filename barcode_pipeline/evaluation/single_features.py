@@ -38,7 +38,7 @@ def single_feature_power(
     targets = targets[chosen]
     power = np.stack([_power(features[chosen, place], targets, weight) for place in range(len(names))])
     best = power.max(axis=1)
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for label, name in enumerate(LABELS):
         if positives[label] < MINIMUM_POSITIVES:
             note = f"{positives[label]} positives, fewer than {MINIMUM_POSITIVES}"

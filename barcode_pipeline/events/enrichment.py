@@ -43,7 +43,7 @@ def enrich(table: pa.Table, events: Events, reference: Reference) -> pa.Table:
     journeys = find_journeys(events)
     previous, _ = find_previous(journeys.order, journeys.offsets, events.time, events.level, events.event_id)
     site = events.places.site[events.place]
-    hours, distance, route = _look_back(
+    hours, distance, route = look_back(
         previous, events.time, site, sites.latitude, sites.longitude, routes.start, routes.destination
     )
     location_id = events.places.location_id[events.place]
@@ -68,7 +68,7 @@ def enrich(table: pa.Table, events: Events, reference: Reference) -> pa.Table:
 
 
 @compiled
-def _look_back(
+def look_back(
     previous: np.ndarray,
     time: np.ndarray,
     site: np.ndarray,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,3 +26,37 @@ def remove_leftovers(folder: Path) -> None:
     """Remove what killed runs have left half-written in a folder."""
     for leftover in folder.glob(".*.part"):
         leftover.unlink(missing_ok=True)
+
+
+POINTER = "current.json"
+
+
+@contextmanager
+def published_folder(parent: Path, name: str) -> Iterator[Path]:
+    """A folder to fill; once the block has ended well the pointer of `parent` names it and older ones are removed.
+
+    Where a whole folder has to change at once: readers follow the pointer (`current_folder`), which moves
+    atomically.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    for leftover in parent.glob(".*.part"):
+        shutil.rmtree(leftover, ignore_errors=True) if leftover.is_dir() else leftover.unlink(missing_ok=True)
+    beside = parent / f".{name}.{os.getpid()}.part"
+    beside.mkdir()
+    yield beside
+    target, number = parent / name, 1
+    while target.exists():
+        number += 1
+        target = parent / f"{name}_{number}"
+    beside.rename(target)
+    with written_beside(parent / POINTER) as path:
+        path.write_text(json.dumps({"folder": target.name}) + "\n")
+    for other in parent.iterdir():
+        if other.is_dir() and other != target:
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def current_folder(parent: Path) -> Path | None:
+    """The folder that was published last, None without one."""
+    pointer = parent / POINTER
+    return parent / json.loads(pointer.read_text())["folder"] if pointer.exists() else None

@@ -83,3 +83,11 @@ def best_threshold(probability: np.ndarray, target: np.ndarray) -> float:
     best = int(np.argmax(f1))
     below = sorted_probability[best + 1] if best + 1 < len(order) else 0.0
     return float((float(sorted_probability[best]) + float(below)) / 2)
+
+
+def best_f1(score: np.ndarray, target: np.ndarray, count: np.ndarray) -> float:
+    """The highest F1 that any threshold reaches. score, target: (n,); count: (n,), how often each row stands."""
+    order = np.argsort(-score, kind="stable")
+    hits, taken = np.cumsum((target * count)[order]), np.cumsum(count[order])
+    last_of_value = np.append(np.diff(score[order]) != 0, True)
+    return float(np.max((2 * hits / (taken + hits[-1]))[last_of_value])) if hits[-1] > 0 else 0.0

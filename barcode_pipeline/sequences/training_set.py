@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +12,9 @@ from typing import Any
 import numpy as np
 
 from barcode_pipeline.errors import UserError
-from barcode_pipeline.events.files import remove_leftovers, written_beside
+from barcode_pipeline.events.files import current_folder, published_folder
 from barcode_pipeline.events.formats import FORMAT_VERSION
 
-POINTER = "current.json"
 ARRAYS = ("features", "rule_labels", "offsets", "time", "lot", "part", "source")
 
 
@@ -51,32 +48,22 @@ def write_training_set(folder: Path, arrays: Mapping[str, np.ndarray], about: di
     digest.update(json.dumps(about, sort_keys=True).encode())
     fingerprint = digest.hexdigest()
     about = {**about, "format_version": FORMAT_VERSION, "fingerprint": fingerprint}
-    folder.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(folder)
-    target = folder / fingerprint
-    beside = folder / f".{fingerprint}.{os.getpid()}.part"
-    shutil.rmtree(target, ignore_errors=True)
-    beside.mkdir()
-    for name in ARRAYS:
-        np.save(beside / f"{name}.npy", arrays[name], allow_pickle=False)
-    (beside / "about.json").write_text(json.dumps(about, indent=1, sort_keys=True))
-    os.replace(beside, target)
-    with written_beside(folder / POINTER) as path:
-        path.write_text(json.dumps({"folder": fingerprint}))
-    for other in folder.iterdir():
-        if other.is_dir() and other != target:
-            shutil.rmtree(other, ignore_errors=True)
+    if (current := current_folder(folder)) is not None and current.name == fingerprint:
+        return about
+    with published_folder(folder, fingerprint) as beside:
+        for name in ARRAYS:
+            np.save(beside / f"{name}.npy", arrays[name], allow_pickle=False)
+        (beside / "about.json").write_text(json.dumps(about, indent=1, sort_keys=True))
     return about
 
 
 def read_training_set(folder: Path) -> TrainingSet:
     """Memory-map the arrays that the pointer names."""
-    pointer = folder / POINTER
-    if not pointer.exists():
+    current = current_folder(folder)
+    if current is None:
         raise UserError(
             f"There is no training set in {folder}: run `make run`, or materialise the assets up to train_eval_split."
         )
-    current = folder / json.loads(pointer.read_text())["folder"]
     about = json.loads((current / "about.json").read_text())
     if about["format_version"] != FORMAT_VERSION:
         raise UserError(

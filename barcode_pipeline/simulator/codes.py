@@ -29,7 +29,9 @@ class Codes:
     parts: dict[str, np.ndarray]
     whole: np.ndarray
     lot: np.ndarray
-    """Lot of each code: its own, or the one it pretends to."""
+    """Lot of each code: its own, or one whose product and factory it pretends to."""
+    made: np.ndarray
+    """When each code's item was made, or pretends to have been: seconds since the world's start."""
 
     def __len__(self) -> int:
         """Return how many codes there are."""
@@ -41,13 +43,14 @@ class Codes:
         whole = pa.array(self.whole)
         return pc.if_else(pc.equal(whole, ""), joined, whole)
 
-    def append(self, parts: dict[str, np.ndarray], lot: np.ndarray) -> np.ndarray:
+    def append(self, parts: dict[str, np.ndarray], lot: np.ndarray, made: np.ndarray) -> np.ndarray:
         """Add codes, and return their indices."""
         first = len(self)
         for name in PARTS:
             self.parts[name] = np.concatenate([self.parts[name], parts[name]])
         self.whole = np.concatenate([self.whole, np.full(len(lot), "", dtype=self.whole.dtype)])
         self.lot = np.concatenate([self.lot, lot])
+        self.made = np.concatenate([self.made, made])
         return np.arange(first, len(self))
 
 
@@ -67,6 +70,7 @@ def issued_codes(world: World, journeys: Journeys) -> Codes:
         },
         whole=np.full(len(lot), "", dtype="U64"),
         lot=lot,
+        made=journeys.made.copy(),
     )
 
 
@@ -120,20 +124,32 @@ def never_issued(random: np.random.Generator, journeys: Journeys, codes: Codes, 
     """Add a well-formed code beside each donor's that nobody issued, and return their indices.
 
     Half of them are of the donor's lot, with a serial beyond its last; the other half share invented lots,
-    about eight to a lot.
+    about eight to a lot, each of the product and date of the oldest donor in it.
     """
-    lot = journeys.lot[donor]
-    last = np.zeros(len(journeys.lot_of_batch), dtype=np.int64)
-    np.maximum.at(last, journeys.lot, journeys.serial)
-    order = np.argsort(lot, kind="stable")
-    rank = np.empty(len(donor), dtype=np.int64)
-    rank[order] = np.arange(len(donor)) - np.searchsorted(lot[order], lot[order])
-    serial = last[lot] + 2 + 7 * rank + random.integers(0, 6, len(donor))
-    parts = {name: codes.parts[name][donor] for name in PARTS}
     invented = np.arange(len(donor)) % 2 == 1
-    factory = journeys.factory_of_lot[lot]
-    beyond = journeys.code_of_lot.max() + 9_001 + 13 * (np.arange(len(donor)) // 16)
-    # A lot belongs to one company and product: those of the factory's first donor in it.
-    parts["lot"] = np.where(invented, digits(beyond + factory * 5_003, 6), parts["lot"])
+    factory = journeys.factory_of_lot[journeys.lot[donor]]
+    invented_lot = factory * 100_000 + _rank_among(factory, invented) // 8
+    oldest_first = np.lexsort((journeys.made[donor], invented_lot))
+    _, first, place = np.unique(invented_lot[oldest_first], return_index=True, return_inverse=True)
+    model = donor.copy()
+    model[oldest_first] = donor[oldest_first][first][place]
+    model = np.where(invented, model, donor)
+    lot = journeys.lot[model]
+    last = np.zeros(len(journeys.code_of_lot), dtype=np.int64)
+    np.maximum.at(last, journeys.lot, journeys.serial)
+    serial = last[lot] + 2 + 7 * _rank_among(lot, np.ones(len(lot), dtype=bool)) + random.integers(0, 6, len(lot))
+    parts = {name: codes.parts[name][model] for name in PARTS}
+    beyond = journeys.code_of_lot.max() + 9_001 + 5_003 * factory + 13 * (invented_lot % 100_000)
+    parts["lot"] = np.where(invented, digits(beyond, 6), parts["lot"])
     parts["serial"] = digits(serial, 9)
-    return codes.append(parts, lot)
+    return codes.append(parts, lot, journeys.made[model])
+
+
+def _rank_among(group: np.ndarray, counted: np.ndarray) -> np.ndarray:
+    """Return how many counted elements of its group stand before each element."""
+    order = np.argsort(group, kind="stable")
+    before = np.cumsum(counted[order]) - counted[order]
+    first = np.searchsorted(group[order], group[order])
+    rank = np.empty(len(group), dtype=np.int64)
+    rank[order] = before - before[first]
+    return rank

@@ -96,12 +96,7 @@ def decoded(table: pa.Table) -> pa.Table:
 def _per_code(world: World, journeys: Journeys, codes: Codes) -> dict[str, pa.Array]:
     """Return the columns that one code has in all its rows."""
     text = codes.text()
-    # Codes beyond the EPCs are counterfeits: they claim to be made when the first of their lot was.
-    made = np.zeros(len(codes), dtype=np.int64)
-    made[: len(journeys.length)] = journeys.made
-    first = np.unique(journeys.lot, return_index=True)
-    made[len(journeys.length) :] = journeys.made[first[1][np.searchsorted(first[0], codes.lot[len(journeys.length) :])]]
-    made_time = np.datetime64(world.start, "s") + made
+    made_time = np.datetime64(world.start, "s") + codes.made
     product = journeys.product_of_lot[codes.lot]
     expiry = made_time.astype("datetime64[D]") + expiry_days(product)
     columns = {

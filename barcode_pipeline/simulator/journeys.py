@@ -202,7 +202,7 @@ def _batch_times(
 
 def _pallets(random: np.random.Generator, world: World, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return each EPC's pallet, and per pallet its number within the batch and the batch's pallets."""
-    count = np.maximum(np.rint(size / world.pallet_size + random.uniform(-0.4, 0.6, len(size))), 1)
+    count = np.maximum(np.rint(size / world.pallet_size + random.uniform(-0.45, 0.55, len(size))), 1)
     count = np.minimum(count.astype(np.int64), size)
     within = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
     number = within * np.repeat(count, size) // np.repeat(size, size)

@@ -66,7 +66,7 @@ class Place:
     """Where a row was scanned; ``identity`` is what places are told apart by."""
 
     identity: tuple[str, object]
-    location_id: int | None  # as resolved
+    location_id: int | str | None  # as resolved; text where it is no whole number
     name: str | None  # the table's name, for a known place only
     latitude: float | None
     longitude: float | None
@@ -160,17 +160,17 @@ def direction_of_row(event_type: str | None) -> str:
     return "sale" if word == "pos_sell" else "other"
 
 
-# "`17.0` is 17". An id that is no whole number can be no id of the table, and is read as missing.
-def read_location_id(value: str | int | float | None) -> int | None:
+# "`17.0` is 17". What is no whole number is in no table, and tells places apart as the text it is.
+def read_location_id(value: str | int | float | None) -> int | str | None:
     text = read_text(value)
     if text is None or re.fullmatch(r"[+-]?[0-9]+(\.0*)?", text) is None:
-        return None
+        return text
     return int(text.partition(".")[0])
 
 
 # "Place: `location_id` where it is in the table (`17.0` is 17); else `scan_location` by exact name; else
 # unknown, and then known apart by the id, or the name."
-def read_place(location_id: int | None, name: str | None, sites: Sequence[Site]) -> Place:
+def read_place(location_id: int | str | None, name: str | None, sites: Sequence[Site]) -> Place:
     for site in sites:
         if location_id is not None and site.location_id == location_id:
             return place_of_site(site)
@@ -240,7 +240,7 @@ def order_key(event: Event) -> tuple[object, ...]:
         6 if event.level is None else event.level,
         DIRECTION_ORDER[event.direction],
         *number_missing_last(event.event_id),
-        *number_missing_last(event.place.location_id),
+        *location_id_missing_last(event.place.location_id),
         *text_missing_last(event.given_name),
         *text_missing_last(event.step),
         *text_missing_last(event.event_type),
@@ -249,6 +249,13 @@ def order_key(event: Event) -> tuple[object, ...]:
 
 def number_missing_last(number: int | None) -> tuple[bool, int]:
     return (True, 0) if number is None else (False, number)
+
+
+# Where an id that is no whole number stands, the contract does not say: behind the numbers, by its text.
+def location_id_missing_last(location_id: int | str | None) -> tuple[int, int, str]:
+    if location_id is None:
+        return (2, 0, "")
+    return (0, location_id, "") if isinstance(location_id, int) else (1, 0, location_id)
 
 
 # The contract does not say where a missing name, step or type stands: last, as everywhere else in the order.

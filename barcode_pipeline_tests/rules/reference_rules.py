@@ -196,11 +196,7 @@ def loc_err(previous: Event | None, event: Event) -> float:
 
 # "... the same level (unknown equals unknown here) and direction in a row ..."
 def repeats(previous: Event, event: Event) -> bool:
-    return (
-        is_same_place(previous, event)
-        and previous.level == event.level
-        and previous.direction == event.direction
-    )
+    return is_same_place(previous, event) and previous.level == event.level and previous.direction == event.direction
 
 
 # "A row of the same level and direction as the previous, at most 60 s after it, is a re-read: no error, and
@@ -302,10 +298,9 @@ def surviving_rows(rows: Sequence[Row], sites: Sequence[Site], settings: Setting
 
 
 def survivor_key(event: Event) -> tuple[object, ...]:
-    # Columns in the order of the event's key; EPC, time and place are equal among rows that are one scan.
+    # The columns in the order of the event's key; EPC, time and resolved place are equal in one scan.
     return (
         *number_missing_last(event.event_id),
-        *number_missing_last(event.place.location_id),
         *text_missing_last(event.given_name),
         *text_missing_last(event.step),
         *text_missing_last(event.event_type),

@@ -204,9 +204,7 @@ def any_step() -> st.SearchStrategy[str | None]:
 
 def any_event_type() -> st.SearchStrategy[str | None]:
     return st.one_of(
-        st.sampled_from((*KNOWN_WORDS, *DIRECTION_WORDS * 3, *("Aggregation", "POS_Sell") * 2)).flatmap(
-            spelled
-        ),
+        st.sampled_from((*KNOWN_WORDS, *DIRECTION_WORDS * 3, *("Aggregation", "POS_Sell") * 2)).flatmap(spelled),
         st.sampled_from(UNKNOWN_WORDS),
         st.sampled_from(MISSING_TEXTS),
     )

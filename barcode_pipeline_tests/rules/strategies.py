@@ -132,9 +132,7 @@ def routes_between(draw: st.DrawFn, sites: list[Site]) -> list[Route]:
     routes = []
     for origin, destination in pairs:
         mean, std = draw(st.sampled_from(((5.0, 2.0), (4.0, 2.0), (5.0, 0.0), (5.5, 2.5), (6.0, 0.5))))
-        minimum = draw(
-            st.sampled_from((0.25, MINIMUM_OF_WHOLE_SECONDS, MINIMUM_OF_WHOLE_SECONDS, 0.0, 2.0, 9.0))
-        )
+        minimum = draw(st.sampled_from((0.25, MINIMUM_OF_WHOLE_SECONDS, MINIMUM_OF_WHOLE_SECONDS, 0.0, 2.0, 9.0)))
         routes.append(Route(sites[origin].name, sites[destination].name, mean, std, minimum))
     return routes
 
@@ -304,10 +302,7 @@ def with_event_ids(draw: st.DrawFn, timed: list[tuple[datetime, Row]]) -> list[R
 def perhaps_unreadable_ids(draw: st.DrawFn, rows: list[Row]) -> list[Row]:
     """The rows, some of them with a location id that is no whole number, and a name."""
     ids, names = st.sampled_from(UNREADABLE_IDS), st.sampled_from(UNKNOWN_NAMES)
-    return [
-        replace(row, location_id=draw(ids), scan_location=draw(names)) if draw(one_in(8)) else row
-        for row in rows
-    ]
+    return [replace(row, location_id=draw(ids), scan_location=draw(names)) if draw(one_in(8)) else row for row in rows]
 
 
 # --- settings and cases ---------------------------------------------------------------------------------
@@ -357,9 +352,7 @@ def route_cases(draw: st.DrawFn, max_rows: int = 25) -> Case:
         code = f"001.8804823.1203199.150002.20250620.{serial:09d}"
         for stop, seconds in draw(journeys_on_a_route(world)):
             time = (first + timedelta(seconds=seconds)).isoformat(sep=" ")
-            rows.append(
-                Row(code, time, stop.location_id, stop.scan_location, stop.business_step, stop.event_type)
-            )
+            rows.append(Row(code, time, stop.location_id, stop.scan_location, stop.business_step, stop.event_type))
     return Case(world, rows[:max_rows], draw(settings_to_judge_by()))
 
 
@@ -387,7 +380,7 @@ def tie_cases(draw: st.DrawFn, max_rows: int = 25) -> Case:
 def cases(max_rows: int = 25, unreadable_ids: bool = False) -> st.SearchStrategy[Case]:
     """A world, 0 to ``max_rows`` rows about it, and settings.
 
-    ``unreadable_ids`` adds location ids that are no whole number, which the contract says nothing about.
+    ``unreadable_ids`` adds location ids that are no whole number, whose place in the order the contract leaves open.
     """
     # Three objects, since `one_of` takes one strategy given thrice for one.
     everywhere = [world_cases(max_rows, unreadable_ids) for _ in range(3)]

@@ -1,0 +1,185 @@
+"""The reason of an alert in words, and what would be normal there.
+
+Where a rule speaks, its evidence is put into words. Where the model speaks alone, what the event did is said
+beside its probability; which features moved the score is not claimed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from barcode_pipeline.events.enrichment import look_back
+from barcode_pipeline.events.formats import LABELS
+from barcode_pipeline.events.journeys import Events
+from barcode_pipeline.events.places import NO_LOCATION_ID, Reference
+from barcode_pipeline.events.steps import DIRECTION_NAMES, LEVEL_NAMES
+from barcode_pipeline.rules import kernel
+
+_CODE_PARTS = (
+    (kernel.NO_CODE, "the row has no code"),
+    (kernel.NOT_SIX_PARTS, "the code has not six parts"),
+    (kernel.HEADER, "its header is not 001"),
+    (kernel.COMPANY, "its company is not registered"),
+    (kernel.PRODUCT, "its product has not seven digits"),
+    (kernel.LOT, "its lot has not six digits"),
+    (kernel.SERIAL, "its serial has not nine digits"),
+    (kernel.DATE_WRONG, "its manufacture date is no calendar day"),
+    (kernel.IN_FUTURE, "it was made after it was scanned"),
+    (kernel.TOO_OLD, "it was made more than five years before"),
+)
+_NORMAL_CODE = "a code is 001.company.product.lot.YYYYMMDD.serial, made before its scans"
+
+
+@dataclass(frozen=True)
+class AlertFacts:
+    """What is known of some events and the one before each, a row per alerted event.
+
+    Columns: step, place, before_step, before_place (texts, None without one), hours, km (NaN where not known),
+    needed_hours (of the fastest truck), mean_hours, std_hours (of the route).
+    """
+
+    table: pd.DataFrame
+
+
+def gather_facts(
+    events: Events, rows: np.ndarray, previous: np.ndarray, reference: Reference, fastest: float
+) -> AlertFacts:
+    """Facts of the events `rows`; previous: (N,) the event before each in its chain, -1 without one."""
+    sites, routes = reference.sites, reference.routes
+    before = previous[rows]
+    has = before >= 0
+    hours, km, route = look_back(
+        previous, events.time, events.places.site[events.place], sites.latitude, sites.longitude,
+        routes.start, routes.destination,
+    )  # fmt: skip
+    hours, km, route = hours[rows], km[rows], route[rows]
+    minimum = np.append(routes.minimum, np.nan)[route]
+    names = _place_names(events)
+    return AlertFacts(
+        pd.DataFrame(
+            {
+                "step": _step_names(events, rows),
+                "place": names[events.place[rows]],
+                "before_step": np.where(has, _step_names(events, before), None),
+                "before_place": np.where(has, names[events.place[before]], None),
+                "hours": hours,
+                "km": km,
+                "needed_hours": np.fmin(km / fastest, minimum),
+                "mean_hours": np.append(routes.mean, np.nan)[route],
+                "std_hours": np.append(routes.std, np.nan)[route],
+            }
+        )
+    )
+
+
+def reasons(
+    facts: AlertFacts, label: str, evidence: np.ndarray, probability: np.ndarray
+) -> tuple[pd.Series, pd.Series]:
+    """(reason, what is normal) of each row for one label.
+
+    evidence: (n,) of the rule, 0 where no rule spoke; probability: (n,) of the model, NaN where a rule alone did.
+    """
+    table = facts.table
+    reason, normal = pd.Series("", index=table.index, dtype=object), pd.Series("", index=table.index, dtype=object)
+    for found in np.unique(evidence):
+        chosen = evidence == found
+        say = _by_model if found == 0 else _WORDS[label]
+        reason[chosen], normal[chosen] = say(table[chosen], int(found), probability[chosen])
+    return reason, normal
+
+
+Said = tuple[pd.Series | str, pd.Series | str]
+
+
+def _fake(table: pd.DataFrame, found: int, _: np.ndarray) -> Said:
+    return ", ".join(words for bit, words in _CODE_PARTS if found & bit), _NORMAL_CODE
+
+
+def _duplicate(table: pd.DataFrame, found: int, _: np.ndarray) -> Said:
+    more = "four or more" if found >= 4 else str(found)
+    return f"scanned at {more} sites in one second", "an item is at one site at a time"
+
+
+def _location(table: pd.DataFrame, found: int, _: np.ndarray) -> Said:
+    if found == kernel.UNKNOWN_PLACE:
+        return "place " + table["place"] + " is not in the sites table", "every place is in the sites table"
+    if found == kernel.UNKNOWN_STEP:
+        return "its step is not known", "a step is one of Factory to POS_Sell"
+    moved = table["step"] + " at " + table["place"] + " after " + table["before_step"] + " at " + table["before_place"]
+    if found == kernel.BACKWARD:
+        return "went backward: " + moved, "goods move from factory towards sale"
+    skipped = "warehouse" if found == kernel.WAREHOUSE_SKIPPED else "wholesaler"
+    return f"skipped the {skipped}: " + moved, f"goods pass the {skipped}"
+
+
+def _order(table: pd.DataFrame, found: int, _: np.ndarray) -> Said:
+    after = (
+        table["step"] + " after " + table["before_step"].fillna("") + " at the same place, " + _hours(table["hours"])
+    )
+    if found == kernel.TYPE_MISSING:
+        return "its event type is missing", "every scan says in, out or sale"
+    if found == kernel.SENT_TOO_LATE:
+        return "was sent after a step that must come later", "scans are sent in the order they happen"
+    normal = "at one place an arrival is followed by a departure, a departure by a sale"
+    return ("repeated: " if found == kernel.REPEATED else "") + after + " apart", normal
+
+
+def _jump(table: pd.DataFrame, found: int, _: np.ndarray) -> Said:
+    if found == kernel.FASTER_THAN_TRUCK:
+        reason = "arrived " + table["km"].map("{:.0f}".format) + " km away after " + _hours(table["hours"])
+        return reason, "the fastest truck needs " + _hours(table["needed_hours"])
+    reason = "took " + _hours(table["hours"]) + " from " + table["before_place"] + " to " + table["place"]
+    usual = _hours(table["mean_hours"]) + " ± " + table["std_hours"].map("{:.1f} h".format)
+    return reason, "the route usually takes " + usual
+
+
+_WORDS: dict[str, Callable[[pd.DataFrame, int, np.ndarray], Said]] = dict(
+    zip(LABELS, (_fake, _duplicate, _location, _order, _jump), strict=True)
+)
+
+
+def _by_model(table: pd.DataFrame, _: int, probability: np.ndarray) -> Said:
+    percent = pd.Series(probability, index=table.index).mul(100).map("{:.0f} %".format)
+    event = table["step"] + " at " + table["place"]
+    first = table["before_place"].isna()
+    since = (
+        _hours(table["hours"]) + " after " + table["before_step"].fillna("") + " at " + table["before_place"].fillna("")
+    )
+    far = np.where(table["km"] >= 1, ", " + table["km"].map("{:.0f}".format) + " km away", "")
+    said = (
+        "the model alone ("
+        + percent
+        + "): "
+        + event
+        + pd.Series(np.where(first, ", the first scan", " " + since + far), index=table.index)
+    )
+    route = "the route usually takes " + _hours(table["mean_hours"])
+    return said, pd.Series(np.where(table["mean_hours"].isna(), "no rule is broken", route), index=table.index)
+
+
+def _hours(hours: pd.Series) -> pd.Series:
+    """`2 h`, `3.2 h`, `40 min`, `28 d`."""
+    values = hours.to_numpy(dtype=float)
+    texts = np.where(
+        values < 1,
+        pd.Series(values * 60).map("{:.0f} min".format),
+        np.where(values < 72, pd.Series(values).map("{:.1f} h".format), pd.Series(values / 24).map("{:.0f} d".format)),
+    )
+    return pd.Series(texts, index=hours.index, dtype=object).str.replace(".0 h", " h", regex=False)
+
+
+def _step_names(events: Events, rows: np.ndarray) -> np.ndarray:
+    levels = np.array([*LEVEL_NAMES, "unknown step"], dtype=object)
+    directions = np.array(DIRECTION_NAMES, dtype=object)
+    return levels[events.level[rows]] + " " + directions[events.direction[rows]]
+
+
+def _place_names(events: Events) -> np.ndarray:
+    places = events.places
+    named = np.array(places.name.to_pylist(), dtype=object)
+    ids = np.where(places.location_id == NO_LOCATION_ID, "without a name", places.location_id.astype(str))
+    return np.where(pd.isna(named), ids, named)

@@ -1,0 +1,111 @@
+"""The most suspicious EPCs, each with its journey, the reason in words and what is normal there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from barcode_pipeline.events.date_store import DateStore
+from barcode_pipeline.events.formats import ALERTS, KEY_COLUMNS, LABELS, PROBABILITIES
+
+
+def most_suspicious(scores: DateStore, enriched: DateStore, days: list[int], count: int) -> list[dict[str, Any]]:
+    """`count` EPCs with an alert on these days, label by label in turn, the most probable first.
+
+    Each is a dict of epc, score (0 to 1), label, reason, normal and journey: dicts of time, place, step, type,
+    probability (the highest) and labels (those alerted).
+    """
+    table = scores.read(days, ("epc_code", *PROBABILITIES, *ALERTS, "reason"))
+    alerted = np.column_stack([table.column(name).to_numpy() for name in ALERTS])
+    rows = np.flatnonzero(alerted.any(axis=1) & table.column("epc_code").is_valid().to_numpy())
+    if not len(rows):
+        return []
+    some = table.take(pa.array(rows)).to_pandas()
+    picked = _in_turn(some, alerted[rows], count)
+    epcs = [str(epc) for epc, _, _ in picked]
+    journeys = _journeys(scores, enriched, epcs)
+    return [
+        {
+            "epc": epc,
+            "score": probability,
+            "label": LABELS[label],
+            **_reason_of(str(some["reason"].iloc[row]), LABELS[label]),
+            "journey": journeys.get(epc, []),
+        }
+        for epc, (_, row, label), probability in zip(
+            epcs, picked, [float(some[PROBABILITIES[label]].iloc[row]) for _, row, label in picked], strict=True
+        )
+    ]
+
+
+def _in_turn(some: pd.DataFrame, alerted: np.ndarray, count: int) -> list[tuple[str, int, int]]:
+    """(EPC, row, label): the most probable alert of each label in turn, no EPC twice."""
+    queues = []
+    for label, name in enumerate(PROBABILITIES):
+        probability = np.where(alerted[:, label], some[name].to_numpy(), -1.0)
+        order = np.argsort(-probability, kind="stable")[: count * (1 + len(LABELS))]
+        queues.append([int(row) for row in order if probability[row] >= 0])
+    picked: list[tuple[str, int, int]] = []
+    seen: set[str] = set()
+    while len(picked) < count and any(queues):
+        for label, queue in enumerate(queues):
+            while queue:
+                row = queue.pop(0)
+                epc = str(some["epc_code"].iloc[row])
+                if epc not in seen:
+                    seen.add(epc)
+                    picked.append((epc, row, label))
+                    break
+    return picked[:count]
+
+
+def _journeys(scores: DateStore, enriched: DateStore, epcs: list[str]) -> dict[str, list[dict[str, Any]]]:
+    """The whole journey of each EPC, with the highest probability and the alerted labels of each event."""
+    wanted = pa.array(epcs, pa.string())
+    columns = (*KEY_COLUMNS, *PROBABILITIES, *ALERTS)
+    parts = []
+    for day in sorted(set(scores.days()) & set(enriched.days())):
+        keys = enriched.read([day], ("epc_code", "site_name", "scan_location", "location_id"))
+        codes = keys.column("epc_code").combine_chunks()
+        found = pc.is_in(codes.dictionary, value_set=wanted)
+        if not pc.any(found).as_py():
+            continue
+        mask = pc.fill_null(found.take(codes.indices), False)
+        # The rows of one date stand in the same order in every asset.
+        part = scores.read([day], columns).filter(mask).to_pandas()
+        place = keys.filter(mask).to_pandas()
+        ids = place["location_id"].map("place {:.0f}".format)
+        part["place"] = place["site_name"].astype(object).fillna(place["scan_location"].astype(object)).fillna(ids)
+        parts.append(part)
+    if not parts:
+        return {}
+    rows = pd.concat(parts, ignore_index=True)
+    probability = rows[list(PROBABILITIES)].max(axis=1)
+    labels = np.where(rows[list(ALERTS)].to_numpy(), np.array(LABELS), "")
+    out: dict[str, list[dict[str, Any]]] = {}
+    for place in range(len(rows)):
+        out.setdefault(str(rows["epc_code"].iloc[place]), []).append(
+            {
+                "time": str(rows["event_time"].iloc[place]),
+                "place": rows["place"].iloc[place],
+                "step": rows["business_step"].iloc[place],
+                "type": rows["event_type"].iloc[place],
+                "probability": float(probability.iloc[place]),
+                "labels": [label for label in labels[place] if label],
+            }
+        )
+    return out
+
+
+def _reason_of(said: str, label: str) -> dict[str, str]:
+    """The reason and the normal of one label out of an event's `reason`."""
+    for part in said.split(" | "):
+        name, _, words = part.partition(": ")
+        if name == label:
+            reason, _, normal = words.partition("; ")
+            return {"reason": reason, "normal": normal}
+    return {"reason": said, "normal": ""}

@@ -1,0 +1,90 @@
+"""Injected truth beside the data, where the data was simulated. Nothing but the evaluation reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from barcode_pipeline.errors import UserError
+from barcode_pipeline.events.formats import FORMAT_VERSION, KEY_COLUMNS, LABELS
+from barcode_pipeline.events.text import decode, dictionary_array
+
+
+@dataclass(frozen=True)
+class Truth:
+    """anomalies: key, label, variant, rule_visible. aftermath: key, variant. A row per event."""
+
+    anomalies: pa.Table
+    aftermath: pa.Table
+
+
+@dataclass(frozen=True)
+class TruthOfEvents:
+    """truth, visible: (N, 5) bool; visible where rules are built to see the variant. aftermath: (N,) bool.
+    unmatched: anomalous events of the truth that are not among the events."""
+
+    truth: np.ndarray
+    visible: np.ndarray
+    aftermath: np.ndarray
+    unmatched: int
+
+
+def read_truth(folder: Path) -> Truth | None:
+    """Truth of a data folder, None where there is none."""
+    paths = [folder / "anomalies.parquet", folder / "aftermath.parquet"]
+    if not all(path.exists() for path in paths):
+        return None
+    for path in paths:
+        version = (pq.read_schema(path).metadata or {}).get(b"format_version")
+        if version != str(FORMAT_VERSION).encode():
+            raise UserError(
+                f"{path} has another format version than {FORMAT_VERSION}: simulate again with `make data`."
+            )
+    return Truth(*(pq.read_table(path) for path in paths))
+
+
+def match_truth(truth: Truth, keys: pa.Table) -> TruthOfEvents:
+    """What each event truly is. keys: `KEY_COLUMNS` of N events; missing equals missing."""
+    count = len(keys)
+    found = TruthOfEvents(
+        np.zeros((count, len(LABELS)), bool), np.zeros((count, len(LABELS)), bool), np.zeros(count, bool), 0
+    )
+    codes = dictionary_array(keys.column("epc_code"))
+    concerned = pa.concat_arrays([decode(table.column("epc_code")) for table in (truth.anomalies, truth.aftermath)])
+    known = pc.is_in(codes.dictionary, value_set=concerned).to_numpy(zero_copy_only=False)
+    # Only events of EPCs that the truth names, or without an EPC, can match: few of all.
+    some = np.append(known, True)[pc.fill_null(codes.indices, len(known)).to_numpy()]
+    rows = np.flatnonzero(some)
+    events = _plain(keys.select(list(KEY_COLUMNS)).filter(pa.array(some)))
+    events["row"] = rows
+    anomalies = _plain(truth.anomalies).merge(events, on=list(KEY_COLUMNS), how="left")
+    matched = anomalies[anomalies["row"].notna()]
+    label = matched["label"].map({name: place for place, name in enumerate(LABELS)}).to_numpy(np.int64)
+    row = matched["row"].to_numpy(np.int64)
+    found.truth[row, label] = True
+    found.visible[row, label] = matched["rule_visible"].to_numpy(bool)
+    aftermath = _plain(truth.aftermath).merge(events, on=list(KEY_COLUMNS))
+    found.aftermath[aftermath["row"].to_numpy(np.int64)] = True
+    return TruthOfEvents(found.truth, found.visible, found.aftermath, len(anomalies) - len(matched))
+
+
+def _plain(table: pa.Table) -> pd.DataFrame:
+    """Keys as plain columns in which missing equals missing."""
+    columns = {}
+    for name in table.column_names:
+        column = table.column(name)
+        if pa.types.is_dictionary(column.type):
+            columns[name] = pd.Series(decode(column).to_numpy(zero_copy_only=False), dtype=object)
+        elif pa.types.is_timestamp(column.type):
+            columns[name] = pd.Series(column.to_numpy().astype("datetime64[s]"))
+        elif pa.types.is_integer(column.type):
+            columns[name] = column.to_pandas(types_mapper=lambda _: pd.Int64Dtype())
+        else:
+            columns[name] = column.to_pandas()
+    return pd.DataFrame(columns)

@@ -1,0 +1,140 @@
+"""Decision trees as plain arrays, and walking down them. How trees grow is not decided here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from barcode_pipeline.compiled import compiled
+from barcode_pipeline.events.formats import LABELS
+from barcode_pipeline.models.baselines.baseline import Baseline
+from barcode_pipeline.models.baselines.distinct_events import LabelSample, distinct_events
+from barcode_pipeline.models.detector import JourneyFeatures
+from barcode_pipeline.models.unique_rows import unique_rows
+from barcode_pipeline.sequences.features import FEATURE_NAMES
+
+LEAF = -1
+
+
+class Tree(NamedTuple):
+    """Nodes of one tree, the root first, a child after its parent: at most `threshold` goes left.
+
+    feature: `LEAF` at a leaf. left, right: nodes. value: log-odds that a leaf adds. Each (nodes,).
+    """
+
+    feature: np.ndarray
+    threshold: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+    value: np.ndarray
+
+
+def smoothed_log_odds(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
+    """Half an event more on each side keeps the log-odds of pure leaves finite and ordered by their size."""
+    return np.log((positive + 0.5) / (negative + 0.5))
+
+
+@dataclass(kw_only=True, eq=False)
+class TreeBaseline(Baseline):
+    """Trees per label, whose leaves add up to the label's score, a log-odds."""
+
+    start_: np.ndarray = field(init=False, repr=False)
+    root_: np.ndarray = field(init=False, repr=False)
+    tree_label_: np.ndarray = field(init=False, repr=False)
+    feature_: np.ndarray = field(init=False, repr=False)
+    threshold_: np.ndarray = field(init=False, repr=False)
+    left_: np.ndarray = field(init=False, repr=False)
+    right_: np.ndarray = field(init=False, repr=False)
+    value_: np.ndarray = field(init=False, repr=False)
+
+    def _grow(self, values: np.ndarray, sample: LabelSample) -> tuple[float, list[Tree]]:
+        """The score before any tree, and the trees of one label with and without positives among its events.
+
+        values: (S, F) float32.
+        """
+        raise NotImplementedError
+
+    def _learn(self, journeys: JourneyFeatures, targets: np.ndarray, use: np.ndarray) -> None:
+        events = distinct_events(journeys, targets, use)
+        starts, trees, tree_labels = [], [], []
+        for label in range(len(LABELS)):
+            sample = events.of_label(label)
+            if sample.positive.all() or not sample.positive.any():
+                # Nothing to tell apart: every event gets what is known of the label, its share.
+                positive = sample.weight[sample.positive].sum()
+                start = float(smoothed_log_odds(positive, sample.weight.sum() - positive))
+                grown: list[Tree] = []
+            else:
+                start, grown = self._grow(events.values[sample.row], sample)
+            starts.append(start)
+            trees.extend(grown)
+            tree_labels.extend([label] * len(grown))
+        self._keep(starts, trees, tree_labels)
+
+    def _keep(self, starts: list[float], trees: list[Tree], tree_labels: list[int]) -> None:
+        sizes = np.array([len(tree.feature) for tree in trees], dtype=np.int64)
+        self.root_ = np.cumsum(sizes) - sizes
+        self.start_, self.tree_label_ = np.array(starts), np.array(tree_labels, dtype=np.int32)
+        shift = np.repeat(self.root_, sizes)
+
+        def joined(name: str, dtype: type) -> np.ndarray:
+            return np.concatenate([np.zeros(0), *(getattr(tree, name) for tree in trees)]).astype(dtype)
+
+        inner = joined("feature", np.int32) != LEAF
+        self.feature_ = joined("feature", np.int32)
+        self.threshold_, self.value_ = joined("threshold", np.float64), joined("value", np.float64)
+        self.left_ = np.where(inner, joined("left", np.int64) + shift, 0)
+        self.right_ = np.where(inner, joined("right", np.int64) + shift, 0)
+
+    def _score(self, journeys: JourneyFeatures) -> np.ndarray:
+        first, inverse = unique_rows(journeys.values)
+        values = np.asarray(journeys.values[first]).astype(np.float32)
+        score = _walk(
+            values, self.start_, self.root_, self.tree_label_, self.feature_, self.threshold_, self.left_,
+            self.right_, self.value_,
+        )  # fmt: skip
+        return score.astype(np.float32)[inverse]
+
+    def _verify(self) -> None:
+        nodes = len(self.feature_)
+        if not len(self.threshold_) == len(self.left_) == len(self.right_) == len(self.value_) == nodes:
+            raise ValueError("nodes are not complete")
+        if self.start_.shape != (len(LABELS),) or self.root_.shape != self.tree_label_.shape:
+            raise ValueError("trees are not complete")
+        inner = np.flatnonzero(self.feature_ != LEAF)
+        for child in (self.left_[inner], self.right_[inner]):
+            # A child after its parent means that every walk ends.
+            if not ((child > inner) & (child < nodes)).all():
+                raise ValueError("nodes do not form trees")
+        for numbers, limit in (
+            (self.feature_[inner], len(FEATURE_NAMES)),
+            (self.root_, nodes),
+            (self.tree_label_, len(LABELS)),
+        ):
+            if not ((numbers >= 0) & (numbers < limit)).all():
+                raise ValueError("numbers are out of range")
+
+
+@compiled
+def _walk(
+    values: np.ndarray,
+    start: np.ndarray,
+    root: np.ndarray,
+    tree_label: np.ndarray,
+    feature: np.ndarray,
+    threshold: np.ndarray,
+    left: np.ndarray,
+    right: np.ndarray,
+    value: np.ndarray,
+) -> np.ndarray:
+    score = np.empty((len(values), len(start)))
+    for row in range(len(values)):
+        score[row] = start
+        for tree in range(len(root)):
+            node = root[tree]
+            while feature[node] != LEAF:
+                node = left[node] if values[row, feature[node]] <= threshold[node] else right[node]
+            score[row, tree_label[tree]] += value[node]
+    return score

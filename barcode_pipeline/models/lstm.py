@@ -1,0 +1,162 @@
+"""The LSTM as a detector: journeys in, calibrated probabilities out, and the file that holds all it needs."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from barcode_pipeline.errors import UserError
+from barcode_pipeline.events.files import written_beside
+from barcode_pipeline.events.formats import FORMAT_VERSION, LABELS
+from barcode_pipeline.models.calibration import Calibration, calibrate
+from barcode_pipeline.models.compute import Compute
+from barcode_pipeline.models.detector import JourneyFeatures
+from barcode_pipeline.models.network import Architecture, SequenceNetwork
+from barcode_pipeline.models.passes import distinct_scoring_passes, distinct_training_passes
+from barcode_pipeline.models.training import Say, TrainingSettings, train_network
+from barcode_pipeline.sequences.features import FEATURE_NAMES, FEATURE_VERSION
+
+_SCORING_STEPS = 65_536
+
+
+@dataclass(frozen=True)
+class LstmModel:
+    """A trained network with all that scoring needs.
+
+    calibration: from validation. about: provenance (training span, data fingerprint, teacher, versions, history
+    of training): plain values only.
+    """
+
+    network: SequenceNetwork
+    calibration: Calibration
+    about: dict[str, Any] = field(default_factory=dict)
+    compute: Compute = field(default_factory=Compute)
+
+    def scores(self, journeys: JourneyFeatures) -> np.ndarray:
+        """(N, 5) float32 log-odds of every event. The same passes are computed once."""
+        out = np.zeros((len(journeys), len(LABELS)), dtype=np.float32)
+        network = self.network.to(self.compute.device).eval()
+        with torch.inference_mode():
+            for features, passes, inverse in distinct_scoring_passes(journeys, network.architecture.longest):
+                step = max(1, _SCORING_STEPS // passes.length)
+                parts = [
+                    network(torch.from_numpy(features[i : i + step].astype(np.float32)).to(self.compute.device)).cpu()
+                    for i in range(0, len(features), step)
+                ]
+                read = passes.read()
+                out[passes.rows[read]] = torch.cat(parts).numpy()[inverse][read]
+        return out
+
+    def probabilities(self, journeys: JourneyFeatures) -> np.ndarray:
+        """(N, 5) float32, calibrated."""
+        return self.calibration.probabilities(self.scores(journeys))
+
+
+def train_lstm(
+    journeys: JourneyFeatures,
+    targets: np.ndarray,
+    use: np.ndarray,
+    validation: np.ndarray,
+    architecture: Architecture,
+    settings: TrainingSettings,
+    compute: Compute,
+    about: dict[str, Any] | None = None,
+    checkpoint: Path | None = None,
+    say: Say = print,
+) -> LstmModel:
+    """Train, stop early and calibrate. use, validation: (N,) bool, events to learn from and to choose by."""
+    if not use.any() or not validation.any():
+        raise UserError(
+            "There are too few events to train on and to validate by: take in more data, or lower "
+            "split.validation_lots in configuration.toml."
+        )
+    training_passes = distinct_training_passes(journeys, targets, use, architecture.longest)
+    validation_passes = distinct_training_passes(journeys, targets, validation, architecture.longest)
+    torch.manual_seed(settings.seed)
+    network = SequenceNetwork(architecture)
+    steps = [some.weights > 0 for some in training_passes]
+    network.set_scaling(
+        np.concatenate([some.features[read] for some, read in zip(training_passes, steps, strict=True)]).astype(float),
+        np.concatenate([some.weights[read] for some, read in zip(training_passes, steps, strict=True)]).astype(float),
+    )
+    say(
+        f"training on {int(use.sum()):,} events, {sum(int(read.sum()) for read in steps):,} of them distinct, "
+        f"validating on {int(validation.sum()):,}, on {compute.describe()}"
+    )
+    history = train_network(network, training_passes, validation_passes, settings, compute, checkpoint, say)
+    plain = LstmModel(network, Calibration(np.ones(5), np.zeros(5), np.full(5, 0.5)), {}, compute)
+    with_validation = np.maximum.reduceat(validation.astype(np.int8), journeys.offsets[:-1]) > 0
+    chosen, rows = journeys.select(with_validation)
+    seen = validation[rows]
+    calibration = calibrate(plain.scores(chosen)[seen], targets[rows][seen])
+    facts = {
+        **(about or {}),
+        "training": asdict(settings),
+        "history": history,
+        "events_trained_on": int(use.sum()),
+        "positives_trained_on": dict(zip(LABELS, targets[use].sum(axis=0).tolist(), strict=True)),
+        "device": compute.describe(),
+        "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
+    }
+    return replace(plain, calibration=calibration, about=facts)
+
+
+def save_lstm(model: LstmModel, path: Path) -> None:
+    """Write the file, beside and renamed: plain values and tensors only."""
+    content = {
+        "format_version": FORMAT_VERSION,
+        "feature_version": FEATURE_VERSION,
+        "feature_names": list(FEATURE_NAMES),
+        "labels": list(LABELS),
+        "architecture": asdict(model.network.architecture),
+        "weights": {name: tensor.cpu() for name, tensor in model.network.state_dict().items()},
+        "calibration": {name: torch.from_numpy(value) for name, value in asdict(model.calibration).items()},
+        # No vocabulary is learnt: places and steps enter through what lies between events, not by name.
+        "vocabularies": {},
+        "about": model.about,
+    }
+    with written_beside(path) as beside:
+        torch.save(content, beside)
+
+
+def load_lstm(path: Path, compute: Compute | None = None) -> LstmModel:
+    """Read a file without running code from it; `UserError` where it does not fit this program."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise UserError(f"There is no model file {path}: run `barcode-pipeline train`.") from None
+    except Exception as error:
+        raise UserError(
+            f"{path} is no model file ({type(error).__name__}): train again, or restore the file."
+        ) from error
+    expected = {
+        "format_version": FORMAT_VERSION,
+        "feature_version": FEATURE_VERSION,
+        "feature_names": list(FEATURE_NAMES),
+        "labels": list(LABELS),
+    }
+    for name, value in expected.items():
+        found = content.get(name) if isinstance(content, dict) else None
+        if found != value:
+            raise UserError(
+                f"{path} does not fit this program: its {name} is {_short(found)}, not {_short(value)}. "
+                "Train again with `barcode-pipeline train`."
+            )
+    try:
+        network = SequenceNetwork(Architecture(**content["architecture"]))
+        network.load_state_dict(content["weights"])
+        calibration = Calibration(**{name: value.numpy() for name, value in content["calibration"].items()})
+    except (KeyError, TypeError, RuntimeError, AttributeError) as error:
+        raise UserError(f"{path} is damaged ({error}): train again, or restore the file.") from error
+    network.eval()
+    return LstmModel(network, calibration, content["about"], compute or Compute())
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"

@@ -1,0 +1,235 @@
+"""Training: epochs over distinct passes, early stopping on validation, a checkpoint after each epoch.
+
+Same data, settings and machine give the same weights, also where a killed training goes on from its checkpoint:
+everything random in an epoch comes from the seed and the epoch's number.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.metrics import average_precision_score
+from torch import nn
+
+from barcode_pipeline.events.files import written_beside
+from barcode_pipeline.models.calibration import best_f1
+from barcode_pipeline.models.compute import Compute
+from barcode_pipeline.models.network import SequenceNetwork
+from barcode_pipeline.models.passes import DistinctPasses
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """epochs: at most. patience: epochs without a better validation loss before it stops. batch_events: steps
+    read out per batch. learning_rate: the highest of a warm-up and cosine schedule over `epochs`. seed."""
+
+    epochs: int = 40
+    patience: int = 6
+    batch_events: int = 4096
+    learning_rate: float = 0.004
+    seed: int = 7
+
+
+@dataclass
+class Progress:
+    """What a training has come to: epochs done, the best state so far, and a row of figures per epoch."""
+
+    epoch: int = 0
+    best_loss: float = math.inf
+    best_epoch: int = -1
+    best_state: dict[str, torch.Tensor] = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    def finished(self, settings: TrainingSettings) -> bool:
+        stale = self.epoch - 1 - self.best_epoch >= settings.patience
+        return self.epoch >= settings.epochs or (self.epoch > 0 and stale)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Passes of one length on the device. features: (U, T, F); targets: (U, T, 5); weights: (U, T)."""
+
+    features: torch.Tensor
+    targets: torch.Tensor
+    weights: torch.Tensor
+
+
+def train_network(
+    network: SequenceNetwork,
+    training: list[DistinctPasses],
+    validation: list[DistinctPasses],
+    settings: TrainingSettings,
+    compute: Compute,
+    checkpoint: Path | None = None,
+    say: Say = print,
+) -> list[dict[str, float]]:
+    """Fit the network in place and leave it at its best epoch; returns a row of figures per epoch.
+
+    checkpoint: where the state after each epoch is kept; a training that was killed goes on from there, and the
+    file is removed at the end. say: takes a line of progress per epoch.
+    """
+    network.to(compute.device)
+    optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
+    progress = _resume(checkpoint, network, optimizer, compute, say)
+    train_on, validate_on = to_device(training, compute), to_device(validation, compute)
+    started = time.perf_counter()
+    while not progress.finished(settings):
+        torch.manual_seed(settings.seed * 100_003 + progress.epoch)
+        begun = time.perf_counter()
+        loss = train_epoch(network, optimizer, train_on, settings, progress.epoch, compute)
+        seconds = time.perf_counter() - begun
+        figures = {"epoch": progress.epoch + 1, "train_loss": loss, **validate(network, validate_on, compute)}
+        progress.history.append(figures)
+        if figures["validation_loss"] < progress.best_loss:
+            progress.best_loss, progress.best_epoch = figures["validation_loss"], progress.epoch
+            progress.best_state = copy.deepcopy({k: v.cpu() for k, v in network.state_dict().items()})
+        progress.epoch += 1
+        _keep(checkpoint, network, optimizer, progress)
+        left = (time.perf_counter() - started) / max(1, len(progress.history)) * (settings.epochs - progress.epoch)
+        say(
+            f"epoch {progress.epoch}/{settings.epochs}  train loss {loss:.5f}  "
+            f"validation loss {figures['validation_loss']:.5f}  macro F1 {figures['validation_macro_f1']:.4f}  "
+            f"{seconds:.1f} s, at most {left:.0f} s left"
+        )
+    network.load_state_dict(progress.best_state)
+    network.eval()
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
+    return progress.history
+
+
+def to_device(passes: list[DistinctPasses], compute: Compute) -> list[Batch]:
+    """Put passes where the computing happens, once."""
+    return [
+        Batch(
+            torch.from_numpy(some.features.astype(np.float32)).to(compute.device),
+            torch.from_numpy(some.targets).to(compute.device),
+            torch.from_numpy(np.sqrt(some.weights)).to(compute.device),
+        )
+        for some in passes
+    ]
+
+
+def train_epoch(
+    network: SequenceNetwork,
+    optimizer: torch.optim.Optimizer,
+    passes: list[Batch],
+    settings: TrainingSettings,
+    epoch: int,
+    compute: Compute,
+) -> float:
+    """One pass over the training data; returns the mean loss. Length by length in batches, all in random order."""
+    network.train()
+    batches = list(_batches(passes, settings, epoch))
+    total, weight = torch.zeros((), device=compute.device), torch.zeros((), device=compute.device)
+    for number, batch in enumerate(batches):
+        rate = _learning_rate(settings, epoch + number / len(batches))
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.zero_grad(set_to_none=True)
+        with compute.autocast():
+            loss = weighted_loss(network(batch.features), batch)
+        mean = loss / batch.weights.sum().clamp(min=1e-6)
+        mean.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        total += loss.detach()
+        weight += batch.weights.sum()
+    return float(total / weight)
+
+
+def weighted_loss(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """Sum over steps of the binary cross-entropy of five labels, weighted."""
+    loss = nn.functional.binary_cross_entropy_with_logits(logits.float(), batch.targets, reduction="none")
+    return (loss.sum(dim=2) * batch.weights).sum()
+
+
+def validate(network: SequenceNetwork, passes: list[Batch], compute: Compute) -> dict[str, float]:
+    """Loss and, over labels with positives, macro F1 and average precision on validation."""
+    network.eval()
+    loss, weight = 0.0, 0.0
+    scores, targets, counts = [], [], []
+    with torch.no_grad():
+        for batch in passes:
+            logits = network(batch.features)
+            loss += float(weighted_loss(logits, batch))
+            weight += float(batch.weights.sum())
+            read = batch.weights > 0
+            scores.append(logits[read].cpu().numpy())
+            targets.append(batch.targets[read].cpu().numpy() > 0.5)
+            counts.append((batch.weights[read] ** 2).cpu().numpy())
+    if not scores:
+        return {"validation_loss": math.inf, "validation_macro_f1": math.nan, "validation_macro_pr_auc": math.nan}
+    score, target, count = np.concatenate(scores), np.concatenate(targets), np.concatenate(counts)
+    labels = [label for label in range(target.shape[1]) if target[:, label].any()]
+    f1 = [best_f1(score[:, label], target[:, label], count) for label in labels]
+    pr_auc = [average_precision_score(target[:, label], score[:, label], sample_weight=count) for label in labels]
+    return {
+        "validation_loss": loss / weight,
+        "validation_macro_f1": float(np.mean(f1)) if f1 else math.nan,
+        "validation_macro_pr_auc": float(np.mean(pr_auc)) if pr_auc else math.nan,
+    }
+
+
+def _batches(passes: list[Batch], settings: TrainingSettings, epoch: int) -> Iterator[Batch]:
+    """Batches of passes of one length, each of about `batch_events` steps, in random order."""
+    draw = np.random.default_rng([settings.seed, epoch])
+    plan: list[tuple[int, np.ndarray]] = []
+    for bucket, some in enumerate(passes):
+        count, length = some.weights.shape
+        size = max(1, settings.batch_events // length)
+        order = draw.permutation(count)
+        plan.extend((bucket, order[start : start + size]) for start in range(0, count, size))
+    for place in draw.permutation(len(plan)):
+        bucket, rows = plan[place]
+        some = passes[bucket]
+        index = torch.from_numpy(rows).to(some.features.device)
+        yield Batch(some.features[index], some.targets[index], some.weights[index])
+
+
+def _learning_rate(settings: TrainingSettings, epoch: float) -> float:
+    """Half an epoch of warm-up, then a cosine down to a hundredth at the last epoch."""
+    warm = min(1.0, 0.05 + epoch / 0.5)
+    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, epoch / settings.epochs)))
+    return settings.learning_rate * warm * (0.01 + 0.99 * cosine)
+
+
+def _keep(
+    checkpoint: Path | None, network: SequenceNetwork, optimizer: torch.optim.Optimizer, progress: Progress
+) -> None:
+    if checkpoint is None:
+        return
+    state: dict[str, Any] = {
+        "network": network.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "progress": {name: getattr(progress, name) for name in Progress.__dataclass_fields__},
+    }
+    with written_beside(checkpoint) as path:
+        torch.save(state, path)
+
+
+def _resume(
+    checkpoint: Path | None,
+    network: SequenceNetwork,
+    optimizer: torch.optim.Optimizer,
+    compute: Compute,
+    say: Say,
+) -> Progress:
+    if checkpoint is None or not checkpoint.exists():
+        return Progress()
+    state = torch.load(checkpoint, map_location=compute.device, weights_only=True)
+    network.load_state_dict(state["network"])
+    optimizer.load_state_dict(state["optimizer"])
+    progress = Progress(**state["progress"])
+    say(f"going on from the checkpoint after epoch {progress.epoch}")
+    return progress
