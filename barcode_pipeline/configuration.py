@@ -88,9 +88,9 @@ class ModelSection(_Section):
 
 class TrainingSection(_Section):
     teacher: Literal["rule_labels"] = "rule_labels"
-    epochs: int = Field(40, ge=1)
-    patience: int = Field(6, ge=1)
-    batch_events: int = Field(4096, ge=16)
+    epochs: int = Field(16, ge=1)
+    patience: int = Field(4, ge=1)
+    batch_events: int = Field(768, ge=16)
     learning_rate: float = Field(0.004, gt=0)
     seed: int = Field(7, ge=0)
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -65,9 +65,7 @@ def make_report(workspace: Workspace, run_id: str, created_at: str, say: Say = p
     detections = _detections(workspace, training_set, evaluated, model, events, rule_scores)
     rows = evaluate(events, detections, replicates, workspace.configuration.training.seed)
     figures = headline(rows)
-    plots = report_plots(
-        events, detections, rows, model.about.get("history", ()), _label_rates(workspace, training_set)
-    )
+    plots = report_plots(events, detections, rows, model.about.get("history", ()), _label_rates(training_set))
     held_out = events.strata[HELD_OUT_LOTS_ALL_DATES]
     power = single_feature_power(
         np.asarray(training_set.features[evaluated[held_out]], dtype=np.float32),
@@ -148,7 +146,7 @@ def _days_after_cut(workspace: Workspace, training_set: TrainingSet) -> list[int
     return [day for day in workspace.scores.days() if day >= first]
 
 
-def _label_rates(workspace: Workspace, training_set: TrainingSet) -> LabelRates | None:
+def _label_rates(training_set: TrainingSet) -> LabelRates | None:
     """Share of events with each rule label, by date."""
     day = np.asarray(training_set.time) // 86_400
     days, position, counts = np.unique(day, return_inverse=True, return_counts=True)

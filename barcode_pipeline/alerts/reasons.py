@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from barcode_pipeline.events.enrichment import look_back
 from barcode_pipeline.events.formats import LABELS
@@ -18,6 +19,7 @@ from barcode_pipeline.events.journeys import Events
 from barcode_pipeline.events.places import NO_LOCATION_ID, Reference
 from barcode_pipeline.events.steps import DIRECTION_NAMES, LEVEL_NAMES
 from barcode_pipeline.rules import kernel
+from barcode_pipeline.rules.labels import RuleScores
 
 _CODE_PARTS = (
     (kernel.NO_CODE, "the row has no code"),
@@ -74,6 +76,32 @@ def gather_facts(
             }
         )
     )
+
+
+def explain(
+    events: Events,
+    judged: RuleScores,
+    alerts: np.ndarray,
+    probabilities: np.ndarray,
+    reference: Reference,
+    fastest: float,
+) -> pa.DictionaryArray:
+    """`label: reason; what is normal` of every event with an alert, several joined by ` | `, null without one.
+
+    alerts: (N, 5) bool; probabilities: (N, 5). (N,) dictionary of strings.
+    """
+    rows = np.flatnonzero(alerts.any(axis=1))
+    facts = gather_facts(events, rows, judged.previous, reference, fastest)
+    said = pd.Series("", index=facts.table.index, dtype=object)
+    for column, label in enumerate(LABELS):
+        alerted = alerts[rows, column]
+        part = AlertFacts(facts.table[alerted])
+        why, normal = reasons(part, label, judged.evidence[rows, column][alerted], probabilities[rows, column][alerted])
+        before = said[alerted]
+        said[alerted] = before.where(before == "", before + " | ") + f"{label}: " + why + "; " + normal
+    out = np.full(len(events), None, dtype=object)
+    out[rows] = said.to_numpy()
+    return pa.array(out, pa.string()).dictionary_encode()
 
 
 def reasons(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -35,8 +36,18 @@ class Compute:
             return torch.autocast(self.device, dtype=torch.bfloat16)
         return nullcontext()
 
+    @contextmanager
+    def few_threads(self) -> Iterator[None]:
+        """One CPU thread within the block: matrices as small as a batch's lose more by sharing than they gain."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
     def describe(self) -> str:
-        """`cpu (2 threads)` or the card's name, with the precision."""
+        """`cpu` or the card's name, with the precision."""
         if self.device == "cpu":
-            return f"cpu ({torch.get_num_threads()} threads, {self.precision})"
+            return f"cpu ({self.precision})"
         return f"{torch.cuda.get_device_name()} ({self.precision})"

@@ -88,7 +88,8 @@ def train_lstm(
         f"training on {int(use.sum()):,} events, {sum(int(read.sum()) for read in steps):,} of them distinct, "
         f"validating on {int(validation.sum()):,}, on {compute.describe()}"
     )
-    history = train_network(network, training_passes, validation_passes, settings, compute, checkpoint, say)
+    with compute.few_threads():
+        history = train_network(network, training_passes, validation_passes, settings, compute, checkpoint, say)
     plain = LstmModel(network, Calibration(np.ones(5), np.zeros(5), np.full(5, 0.5)), {}, compute)
     with_validation = np.maximum.reduceat(validation.astype(np.int8), journeys.offsets[:-1]) > 0
     chosen, rows = journeys.select(with_validation)
@@ -101,7 +102,7 @@ def train_lstm(
         "events_trained_on": int(use.sum()),
         "positives_trained_on": dict(zip(LABELS, targets[use].sum(axis=0).tolist(), strict=True)),
         "device": compute.describe(),
-        "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
+        "versions": {"python": platform.python_version(), "torch": str(torch.__version__), "numpy": np.__version__},
     }
     return replace(plain, calibration=calibration, about=facts)
 

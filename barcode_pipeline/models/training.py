@@ -33,9 +33,9 @@ class TrainingSettings:
     """epochs: at most. patience: epochs without a better validation loss before it stops. batch_events: steps
     read out per batch. learning_rate: the highest of a warm-up and cosine schedule over `epochs`. seed."""
 
-    epochs: int = 40
-    patience: int = 6
-    batch_events: int = 4096
+    epochs: int = 16
+    patience: int = 4
+    batch_events: int = 768
     learning_rate: float = 0.004
     seed: int = 7
 

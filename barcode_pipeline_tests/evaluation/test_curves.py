@@ -121,6 +121,16 @@ def test_deciding_features_and_their_direction(events: int) -> None:
     assert table.equals(single_feature_power(features, ["noise", "high", "low", "holed"], targets))
 
 
+def test_a_missing_value_is_never_suspicious() -> None:
+    """Positives whose feature is missing rank last in both directions, whatever the others' values."""
+    targets = np.zeros((1000, 5), dtype=bool)
+    targets[:40] = True
+    feature = np.arange(1000.0)[:, None]
+    feature[:40] = np.nan
+    table = single_feature_power(feature, ["holed"], targets)
+    np.testing.assert_allclose(table["average_precision"], 40 / 1000)
+
+
 def test_events_without_weight_do_not_decide() -> None:
     features, targets = _features(4000)
     weight = (np.arange(4000) < 3000).astype(float)

@@ -77,6 +77,28 @@ def test_aftermath_is_neither_hit_nor_false_alert() -> None:
         assert against_rules[0]["false_alerts_per_10k"] < against_rules[1]["false_alerts_per_10k"]
 
 
+def test_aftermath_that_is_an_anomaly_itself_is_left_out_too() -> None:
+    events = made_up_events()
+    assert events.truth is not None
+    both = EvaluationEvents(
+        events.lot, events.strata, events.rules, events.truth, events.visible, np.arange(len(events.lot)) % 2 == 0
+    )
+    rows = evaluate(both, [made_up_detector(events, "lstm", 4.0)], 20, 0)
+    odd = events.strata["known_lots"] & (np.arange(len(events.lot)) % 2 == 1)
+    for place, label in enumerate(LABELS):
+        row = _row(rows, "lstm", label, "known_lots", "truth")
+        assert (row["events"], row["positives"]) == (odd.sum(), events.truth[odd, place].sum())
+
+
+def test_thirty_positives_are_enough() -> None:
+    events = made_up_events()
+    rules = np.zeros_like(events.rules)
+    rules[np.flatnonzero(events.strata["known_lots"])[:30]] = True
+    rows = evaluate(EvaluationEvents(events.lot, events.strata, rules), [made_up_detector(events, "lstm", 4.0)], 20, 0)
+    for label in (*LABELS, "macro"):
+        assert all(_row(rows, "lstm", label, "known_lots", "rules")[figure] is not None for figure in NEEDS_POSITIVES)
+
+
 def test_positives_of_the_other_kind_are_left_out() -> None:
     events = made_up_events()
     assert events.truth is not None and events.visible is not None and events.aftermath is not None

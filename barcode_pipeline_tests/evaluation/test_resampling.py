@@ -134,6 +134,15 @@ def test_calibration_error_is_that_of_ten_equal_bins() -> None:
     assert found["honest"][1] < found["sly"][0]
 
 
+def test_noise_does_not_lift_the_samples_of_the_calibration_error() -> None:
+    """Few events in many small lots: a sum of absolute gaps is larger in every sample than in the data."""
+    random = np.random.default_rng(0)
+    probability = random.uniform(0.1, 0.9, 400)
+    positive, lot = random.random(400) < probability, np.arange(400) // 4
+    values = Ranking(probability, lot, 100).calibration_error(positive, positive | True, lot_weights(100, 300, 0))
+    assert values[1:].mean() == pytest.approx(values[0], abs=0.003)
+
+
 def test_calibration_error_ignores_the_order_of_ties_and_low_probabilities() -> None:
     probability = np.repeat([0.01, 0.3, 0.8], [1000, 100, 100])
     positive = np.concatenate([np.ones(1000), np.arange(100) < 30, np.arange(100) < 60]).astype(bool)

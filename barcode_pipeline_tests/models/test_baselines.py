@@ -81,7 +81,7 @@ def test_a_score_of_no_event_and_of_journeys_without_events(baseline: type[Basel
 
 
 @every_baseline
-def test_nothing_is_scored_saved_or_learnt_without_events_learnt_from(baseline: type[Baseline], tmp_path: Path) -> None:
+def test_without_an_event_learnt_from_nothing_is_scored_or_saved(baseline: type[Baseline], tmp_path: Path) -> None:
     with pytest.raises(UserError, match=f"{baseline.name} has learnt nothing yet"):
         baseline().score(UNSEEN)
     with pytest.raises(UserError, match="has learnt nothing yet"):

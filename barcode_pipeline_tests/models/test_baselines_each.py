@@ -19,10 +19,18 @@ from barcode_pipeline.models.baselines.one_class_svm import OneClassSvm
 from barcode_pipeline.models.baselines.step_ngram import StepNgram
 from barcode_pipeline.models.baselines.steps import STEPS
 from barcode_pipeline.models.detector import JourneyFeatures
-from barcode_pipeline_tests.models.journeys_by_hand import ORDINARY, journeys_of_steps, random_journeys
+from barcode_pipeline_tests.models.journeys_by_hand import COLUMN, ORDINARY, journeys_of_steps, random_journeys
 
 JOURNEYS, TARGETS = random_journeys(0, 300)
 ALL = np.ones(len(JOURNEYS), dtype=bool)
+
+
+def journeys_on_thresholds() -> JourneyFeatures:
+    """The same journeys, with values just halfway between those learnt from, where trees draw their thresholds."""
+    values = JOURNEYS.values.copy()
+    halfway = [COLUMN["log_distance"], COLUMN["log_hours_since_previous"]]
+    values[::2, halfway] += np.float16(1 / 8)
+    return JourneyFeatures(values, JOURNEYS.offsets)
 
 
 def test_distinct_rows_stand_for_all_events_in_use() -> None:
@@ -47,6 +55,10 @@ def test_a_decision_tree_falls_into_the_leaves_of_its_estimator() -> None:
     )
     leaf = tree.apply(JOURNEYS.values.astype(np.float32))
     assert len(np.unique(leaf)) == 3
+    between = journeys_on_thresholds()
+    value = {one: score[leaf == one][0] for one in np.unique(leaf)}
+    expected = [value[one] for one in tree.apply(between.values.astype(np.float32))]
+    assert detector.score(between)[:, 4].tolist() == expected
     for one in np.unique(leaf):
         positive, count = TARGETS[leaf == one, 4].sum(), (leaf == one).sum()
         assert score[leaf == one] == pytest.approx(np.log((positive + 0.5) / (count - positive + 0.5)), abs=1e-6)
@@ -61,10 +73,12 @@ def test_boosting_scores_as_its_estimator_does(monkeypatch: pytest.MonkeyPatch) 
             return super().fit(*arguments, **named)
 
     monkeypatch.setattr(gradient_boosting, "HistGradientBoostingClassifier", Kept)
-    score = GradientBoosting(trees=7).fit(JOURNEYS, TARGETS, ALL).score(JOURNEYS)
+    detector = GradientBoosting(trees=7).fit(JOURNEYS, TARGETS, ALL)
     assert len(estimators) == 5
-    for label, estimator in enumerate(estimators):
-        assert score[:, label] == pytest.approx(estimator.decision_function(JOURNEYS.values.astype(float)), abs=1e-5)
+    for journeys in (JOURNEYS, journeys_on_thresholds()):
+        for label, estimator in enumerate(estimators):
+            expected = estimator.decision_function(journeys.values.astype(float))
+            assert detector.score(journeys)[:, label] == pytest.approx(expected, abs=1e-5)
 
 
 OUT_OF_RANGE = [(name, number) for name in ("feature_", "root_", "tree_label_") for number in (-7, 10**6)]
