@@ -72,7 +72,7 @@ def make_split(workspace: Workspace) -> dict[str, object]:
     """Lay out all sequences by journey, split them, and write them for training; returns what they are."""
     split = workspace.configuration.split
     days = workspace.sequences.days()
-    sequences = workspace.sequences.read(days, ("epc_code", "event_time", *FEATURE_NAMES))
+    sequences = workspace.sequences.read(days, ("epc_code", "event_time", "features"))
     labels = workspace.labels.read(days, LABELS)
     if len(labels) != len(sequences):
         raise _apart(workspace)

@@ -22,7 +22,13 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 def compiled(function: _Function) -> _Function:
     """Compile a function on its first call; it runs without the interpreter lock and is cached on disk."""
-    return numba.njit(cache=True, nogil=True)(function)
+    kernel: Any = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    return kernel
+
+
+def inlined(function: _Function) -> _Function:
+    """Compile a small function into each compiled caller: a call with many arrays costs more than such a body."""
+    return numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")(function)
 
 
 def _cache_folder() -> Path:
@@ -41,4 +47,4 @@ def _cache_folder() -> Path:
     return folder
 
 
-numba.config.CACHE_DIR = str(_cache_folder())
+numba.config.CACHE_DIR = str(_cache_folder())  # type: ignore[attr-defined]

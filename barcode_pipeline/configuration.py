@@ -19,7 +19,8 @@ CONFIGURATION_FILE = "configuration.toml"
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+    # Strict: TOML has types of its own, and `epochs = true` is a slip, not an epoch.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     def fingerprint(self) -> str:
         """A short hash of the section's values: equal where what it decides is equal."""
@@ -28,7 +29,7 @@ class _Section(BaseModel):
 
 class TimeSection(_Section):
     zone: str = "Asia/Seoul"
-    first_date: datetime.date = datetime.date(2025, 6, 1)
+    first_date: datetime.date = Field(default=datetime.date(2025, 6, 1), strict=False)
 
     @field_validator("zone")
     @classmethod
@@ -52,8 +53,9 @@ class Thresholds(_Section):
 
 
 class RulesSection(_Section):
-    registered_companies: tuple[str, ...] = ("8804823", "8805843", "8809437")
-    fastest_truck_km_per_hour: float = Field(100.0, gt=0, le=1000)
+    # A TOML list is no tuple; the words in it are checked all the same.
+    registered_companies: Annotated[tuple[str, ...], Field(strict=False)] = ("8804823", "8805843", "8809437")
+    fastest_truck_km_per_hour: float = Field(default=100.0, gt=0, le=1000)
     thresholds: Thresholds = Thresholds()
 
     @field_validator("registered_companies")
@@ -71,35 +73,35 @@ class RulesSection(_Section):
 
 
 class SequencesSection(_Section):
-    length: int = Field(10, ge=1, le=100)
+    length: int = Field(default=10, ge=1, le=100)
 
 
 class SplitSection(_Section):
-    train_share: float = Field(0.8, gt=0, lt=1)
-    held_out_lots: int = Field(5, ge=2)
-    validation_lots: int = Field(6, ge=2)
+    train_share: float = Field(default=0.8, gt=0, lt=1)
+    held_out_lots: int = Field(default=5, ge=2)
+    validation_lots: int = Field(default=6, ge=2)
 
 
 class ModelSection(_Section):
     layers: Literal[1, 2] = 2
-    width: int = Field(64, ge=4, le=1024)
-    dropout: float = Field(0.1, ge=0, lt=1)
+    width: int = Field(default=64, ge=4, le=1024)
+    dropout: float = Field(default=0.1, ge=0, lt=1)
 
 
 class TrainingSection(_Section):
     teacher: Literal["rule_labels"] = "rule_labels"
-    epochs: int = Field(16, ge=1)
-    patience: int = Field(4, ge=1)
-    batch_events: int = Field(768, ge=16)
-    learning_rate: float = Field(0.004, gt=0)
-    seed: int = Field(7, ge=0)
+    epochs: int = Field(default=16, ge=1)
+    patience: int = Field(default=4, ge=1)
+    batch_events: int = Field(default=768, ge=16)
+    learning_rate: float = Field(default=0.004, gt=0)
+    seed: int = Field(default=7, ge=0)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["float32", "bfloat16"] = "float32"
 
 
 class EvaluationSection(_Section):
-    bootstrap_replicates: int = Field(200, ge=20)
-    suspicious_epcs: int = Field(20, ge=1, le=200)
+    bootstrap_replicates: int = Field(default=200, ge=20)
+    suspicious_epcs: int = Field(default=20, ge=1, le=200)
 
 
 class Configuration(_Section):

@@ -66,8 +66,8 @@ def gather_facts(
             {
                 "step": _step_names(events, rows),
                 "place": names[events.place[rows]],
-                "before_step": np.where(has, _step_names(events, before), None),
-                "before_place": np.where(has, names[events.place[before]], None),
+                "before_step": _where_known(has, _step_names(events, before)),
+                "before_place": _where_known(has, names[events.place[before]]),
                 "hours": hours,
                 "km": km,
                 "needed_hours": np.fmin(km / fastest, minimum),
@@ -183,7 +183,7 @@ def _by_model(table: pd.DataFrame, _: int, probability: np.ndarray) -> Said:
         + percent
         + "): "
         + event
-        + pd.Series(np.where(first, ", the first scan", " " + since + far), index=table.index)
+        + pd.Series(np.where(first, ", with no scan before it to compare", " " + since + far), index=table.index)
     )
     route = "the route usually takes " + _hours(table["mean_hours"])
     return said, pd.Series(np.where(table["mean_hours"].isna(), "no rule is broken", route), index=table.index)
@@ -198,6 +198,12 @@ def _hours(hours: pd.Series) -> pd.Series:
         np.where(values < 72, pd.Series(values).map("{:.1f} h".format), pd.Series(values / 24).map("{:.0f} d".format)),
     )
     return pd.Series(texts, index=hours.index, dtype=object).str.replace(".0 h", " h", regex=False)
+
+
+def _where_known(known: np.ndarray, texts: np.ndarray) -> np.ndarray:
+    out = np.full(len(texts), None, dtype=object)
+    out[known] = texts[known]
+    return out
 
 
 def _step_names(events: Events, rows: np.ndarray) -> np.ndarray:

@@ -27,7 +27,7 @@ class ReportPlot:
 class LabelRates:
     """Share of events with each rule label by date. dates: (D,). rates: (D, 5). cut: where evaluation begins."""
 
-    dates: Sequence[Any]
+    dates: Sequence[Any] | np.ndarray
     rates: np.ndarray
     cut: Any = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -47,8 +48,11 @@ def _in_turn(some: pd.DataFrame, alerted: np.ndarray, count: int) -> list[tuple[
     queues = []
     for label, name in enumerate(PROBABILITIES):
         probability = np.where(alerted[:, label], some[name].to_numpy(), -1.0)
-        order = np.argsort(-probability, kind="stable")[: count * (1 + len(LABELS))]
-        queues.append([int(row) for row in order if probability[row] >= 0])
+        order = np.argsort(-probability, kind="stable")
+        order = order[probability[order] >= 0]
+        # Of each EPC the most probable alert alone: a long journey would else fill the queue.
+        firsts = np.flatnonzero(~some["epc_code"].iloc[order].duplicated().to_numpy())
+        queues.append([int(row) for row in order[firsts[: count * (1 + len(LABELS))]]])
     picked: list[tuple[str, int, int]] = []
     seen: set[str] = set()
     while len(picked) < count and any(queues):
@@ -79,6 +83,7 @@ def _journeys(scores: DateStore, enriched: DateStore, epcs: list[str]) -> dict[s
         part = scores.read([day], columns).filter(mask).to_pandas()
         place = keys.filter(mask).to_pandas()
         ids = place["location_id"].map("place {:.0f}".format)
+        ids = ids.where(place["location_id"].notna(), "place without a name")
         part["place"] = place["site_name"].astype(object).fillna(place["scan_location"].astype(object)).fillna(ids)
         parts.append(part)
     if not parts:
@@ -103,9 +108,10 @@ def _journeys(scores: DateStore, enriched: DateStore, epcs: list[str]) -> dict[s
 
 def _reason_of(said: str, label: str) -> dict[str, str]:
     """The reason and the normal of one label out of an event's `reason`."""
-    for part in said.split(" | "):
+    # Names of places stand in the words as they were sent, and may hold any sign.
+    for part in re.split(rf" \| (?=(?:{'|'.join(LABELS)}): )", said):
         name, _, words = part.partition(": ")
         if name == label:
-            reason, _, normal = words.partition("; ")
+            reason, _, normal = words.rpartition("; ")
             return {"reason": reason, "normal": normal}
     return {"reason": said, "normal": ""}

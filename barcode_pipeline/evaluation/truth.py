@@ -85,6 +85,8 @@ def _plain(table: pa.Table) -> pd.DataFrame:
             columns[name] = pd.Series(column.to_numpy().astype("datetime64[s]"))
         elif pa.types.is_integer(column.type):
             columns[name] = column.to_pandas(types_mapper=lambda _: pd.Int64Dtype())
+        elif pa.types.is_string(column.type):
+            columns[name] = pd.Series(decode(column).to_numpy(zero_copy_only=False), dtype=object)
         else:
             columns[name] = column.to_pandas()
     return pd.DataFrame(columns)

@@ -10,13 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from barcode_pipeline.compiled import compiled
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.files import remove_leftovers, written_beside
 from barcode_pipeline.events.formats import FORMAT_VERSION
+from barcode_pipeline.events.text import dictionary_array, dictionary_codes
 from barcode_pipeline.events.times import date_text, day_number
 
 _VERSION_KEY = b"barcode_pipeline.format"
@@ -50,14 +51,25 @@ class DateStore:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self.folder)
-        ordered, starts = _by_day(table.select(self.schema.names), day_of_row, np.asarray(days))
+        ordered, starts = _by_day(one_chunk(table.select(self.schema.names)), day_of_row, np.asarray(days))
+        columns = [_OwnWords(ordered.column(field.name), starts) if _is_words(field) else None for field in self.schema]
+        coded = [field.name for field in self.schema if _is_words(field)]
 
         def write_one(position: int) -> int:
             start, stop = starts[position], starts[position + 1]
-            part = _own_dictionaries(ordered.slice(start, stop - start), self.schema)
+            arrays = [
+                words.of_day(position) if words else ordered.column(place).chunk(0).slice(start, stop - start)
+                for place, words in enumerate(columns)
+            ]
             with written_beside(self.path(days[position])) as path:
-                pq.write_table(part, path, compression="zstd", compression_level=1, row_group_size=1 << 20)
-            return stop - start
+                pq.write_table(
+                    pa.Table.from_arrays(arrays, schema=self.schema),
+                    path,
+                    compression="snappy",
+                    use_dictionary=coded,
+                    write_statistics=["epc_code"],
+                )
+            return int(stop - start)
 
         with ThreadPoolExecutor(_WRITERS) as pool:
             return dict(zip(days, pool.map(write_one, range(len(days))), strict=True))
@@ -106,18 +118,47 @@ def _by_day(table: pa.Table, day_of_row: np.ndarray, days: np.ndarray) -> tuple[
     return table, starts
 
 
-def _own_dictionaries(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Cut each dictionary down to the words of these rows, in order of appearance."""
-    columns = []
-    for field in schema:
-        column = table.column(field.name)
-        column = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
-        if pa.types.is_dictionary(field.type):
-            codes = column.indices.to_numpy(zero_copy_only=False)
-            own, words = pd.factorize(codes, use_na_sentinel=True)
-            mask = own < 0
-            indices = pa.array(own.astype(np.int32), mask=mask if mask.any() else None)
-            words = words[~np.isnan(words)] if words.dtype.kind == "f" else words
-            column = pa.DictionaryArray.from_arrays(indices, column.dictionary.take(pa.array(words.astype(np.int64))))
-        columns.append(column.cast(field.type) if column.type != field.type else column)
-    return pa.Table.from_arrays(columns, schema=schema)
+def _is_words(field: pa.Field) -> bool:
+    return pa.types.is_dictionary(field.type)
+
+
+class _OwnWords:
+    """A dictionary column cut up by day, each day with a dictionary of its own words, in order of appearance."""
+
+    def __init__(self, column: pa.ChunkedArray, starts: np.ndarray) -> None:
+        array = dictionary_array(column)
+        self.dictionary = array.dictionary
+        self.starts = starts
+        self.codes, self.words, self.word_starts = _recode(dictionary_codes(array), len(self.dictionary), starts)
+        self.has_missing = array.null_count > 0
+
+    def of_day(self, position: int) -> pa.DictionaryArray:
+        codes = self.codes[self.starts[position] : self.starts[position + 1]]
+        words = self.words[self.word_starts[position] : self.word_starts[position + 1]]
+        indices = pa.array(codes, mask=codes < 0) if self.has_missing else pa.array(codes)
+        return pa.DictionaryArray.from_arrays(indices, self.dictionary.take(pa.array(words)))
+
+
+@compiled
+def _recode(codes: np.ndarray, words: int, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Codes that count each day's own words, the words themselves, day after day, and where each day's start."""
+    new = np.empty(len(codes), dtype=np.int32)
+    own = np.empty(len(codes), dtype=np.int32)
+    own_starts = np.zeros(len(starts), dtype=np.int64)
+    last_day = np.full(words, -1, dtype=np.int32)
+    code_in_day = np.empty(words, dtype=np.int32)
+    found = 0
+    for day in range(len(starts) - 1):
+        for row in range(starts[day], starts[day + 1]):
+            code = codes[row]
+            if code < 0:
+                new[row] = -1
+                continue
+            if last_day[code] != day:
+                last_day[code] = day
+                code_in_day[code] = found - own_starts[day]
+                own[found] = code
+                found += 1
+            new[row] = code_in_day[code]
+        own_starts[day + 1] = found
+    return new, own[:found], own_starts

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from barcode_pipeline.compiled import compiled
 from barcode_pipeline.events.formats import EVENT_SCHEMA
-from barcode_pipeline.events.journeys import Events, find_journeys, find_previous
+from barcode_pipeline.events.journeys import Events, follow
 from barcode_pipeline.events.places import NO_LOCATION_ID, Reference, distance_km, route_between
 from barcode_pipeline.events.steps import DIRECTION_NAMES, LEVEL_NAMES
 
@@ -40,8 +40,7 @@ event or an unknown route."""
 def enrich(table: pa.Table, events: Events, reference: Reference) -> pa.Table:
     """Add coordinates, level, direction and transition statistics to merged events. (N rows) -> (N rows)."""
     sites, routes = reference.sites, reference.routes
-    journeys = find_journeys(events)
-    previous, _ = find_previous(journeys.order, journeys.offsets, events.time, events.level, events.event_id)
+    previous = follow(events).previous_rows()
     site = events.places.site[events.place]
     hours, distance, route = look_back(
         previous, events.time, site, sites.latitude, sites.longitude, routes.start, routes.destination

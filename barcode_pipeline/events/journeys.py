@@ -6,7 +6,7 @@ all agree on what "the previous event" is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -56,6 +56,43 @@ class Journeys:
 
     order: np.ndarray
     offsets: np.ndarray
+
+
+@dataclass(frozen=True)
+class Travel:
+    """Events in the order of travel: loops over journeys then read memory from front to back.
+
+    events: in that order. journeys: how it came about. previous: (N,) int32, the event just before in the chain, as
+    a place in this order, -1 for the first, for events that were sent too late and for rows without an EPC. late:
+    (N,) bool, sent too late.
+    """
+
+    events: Events
+    journeys: Journeys
+    previous: np.ndarray
+    late: np.ndarray
+
+    def previous_rows(self) -> np.ndarray:
+        """`previous` by row of the events as they came, as rows."""
+        out = np.empty_like(self.previous)
+        order = self.journeys.order
+        out[order] = np.where(self.previous >= 0, order[self.previous], -1)
+        return out
+
+    def by_row(self, values: np.ndarray) -> np.ndarray:
+        """Values in the order of travel -> by row of the events as they came."""
+        out = np.empty_like(values)
+        out[self.journeys.order] = values
+        return out
+
+
+def follow(events: Events) -> Travel:
+    """Put events into the order of travel and find the chain of each journey."""
+    journeys = find_journeys(events)
+    columns = ("epc", "time", "level", "direction", "place", "words", "event_id")
+    ordered = replace(events, **{name: getattr(events, name)[journeys.order] for name in columns})
+    previous, late = _find_previous(journeys.offsets, ordered.time, ordered.level, ordered.event_id)
+    return Travel(ordered, journeys, previous, late)
 
 
 def find_journeys(events: Events) -> Journeys:
@@ -137,52 +174,55 @@ def _sort_journey(
 
 
 @compiled
-def mark_sent_too_late(
-    rows: np.ndarray, time: np.ndarray, level: np.ndarray, event_id: np.ndarray, late: np.ndarray
+def _mark_sent_too_late(
+    first: int,
+    end: int,
+    time: np.ndarray,
+    level: np.ndarray,
+    event_id: np.ndarray,
+    lowest_later: np.ndarray,
+    late: np.ndarray,
 ) -> None:
     """Mark the events of one journey that were sent too late: they are no part of its chain.
 
-    An event was sent too late if it has a higher id, yet an earlier time, than an event at a lower level:
-    a step that must come first. rows: the journey in order; late: (N,) bool, filled by row of `Events`.
-    One pass from the end keeps the lowest id of each level among the events with a later time.
+    An event was sent too late if it has a higher id, yet an earlier time, than an event at a lower level: a step
+    that must come first. One pass from the end keeps in `lowest_later` the lowest id of each level among the events
+    with a later time.
     """
-    lowest_later = np.full(LEVEL_UNKNOWN, NO_EVENT_ID, dtype=np.int64)
-    stop = len(rows)
-    while stop > 0:
+    lowest_later[:] = NO_EVENT_ID
+    stop = end
+    while stop > first:
         start = stop - 1
-        while start > 0 and time[rows[start - 1]] == time[rows[start]]:
+        while start > first and time[start - 1] == time[start]:
             start -= 1
-        for i in range(start, stop):
-            row = rows[i]
-            late[row] = False
+        for row in range(start, stop):
             if event_id[row] != NO_EVENT_ID and level[row] < LEVEL_UNKNOWN:
                 for lower in range(level[row]):
                     if lowest_later[lower] < event_id[row]:
                         late[row] = True
                         break
-        for i in range(start, stop):
-            row = rows[i]
+        for row in range(start, stop):
             if level[row] < LEVEL_UNKNOWN:
                 lowest_later[level[row]] = min(lowest_later[level[row]], event_id[row])
         stop = start
 
 
 @compiled
-def find_previous(
-    order: np.ndarray, offsets: np.ndarray, time: np.ndarray, level: np.ndarray, event_id: np.ndarray
+def _find_previous(
+    offsets: np.ndarray, time: np.ndarray, level: np.ndarray, event_id: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The event just before each in its journey's chain.
-
-    Returns (previous (N,) int32 by row of `Events`, -1 for the first, for events that were sent too late and
-    for rows without an EPC; late (N,) bool).
-    """
     previous = np.full(len(time), -1, dtype=np.int32)
     late = np.zeros(len(time), dtype=np.bool_)
+    lowest_later = np.empty(LEVEL_UNKNOWN, dtype=np.int64)
     for journey in range(len(offsets) - 1):
-        rows = order[offsets[journey] : offsets[journey + 1]]
-        mark_sent_too_late(rows, time, level, event_id, late)
+        first, end = offsets[journey], offsets[journey + 1]
+        with_ids = 0
+        for row in range(first, end):
+            with_ids += event_id[row] != NO_EVENT_ID
+        if with_ids > 1:
+            _mark_sent_too_late(first, end, time, level, event_id, lowest_later, late)
         last = -1
-        for row in rows:
+        for row in range(first, end):
             if not late[row]:
                 previous[row] = last
                 last = row

@@ -7,12 +7,13 @@ known apart by the id or the name it gave.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from barcode_pipeline.compiled import compiled
+from barcode_pipeline.compiled import compiled, inlined
 
 EARTH_RADIUS_KM = 6371.0
 NO_LOCATION_ID = np.iinfo(np.int64).max
@@ -30,6 +31,11 @@ class Sites:
 
     def __len__(self) -> int:
         return len(self.location_id)
+
+    @cached_property
+    def distances(self) -> np.ndarray:
+        """(S, S) float64 km between all sites, NaN where a coordinate is missing. Made once, looked up often."""
+        return _all_distances(self.latitude, self.longitude)
 
 
 @dataclass(frozen=True)
@@ -139,7 +145,7 @@ def distance_km(latitude: np.ndarray, longitude: np.ndarray, site_a: int, site_b
     return haversine_km(latitude[site_a], longitude[site_a], latitude[site_b], longitude[site_b])
 
 
-@compiled
+@inlined
 def route_between(start: np.ndarray, destination: np.ndarray, origin: int, target: int) -> int:
     """The route from one site to another, -1 where the transition table has none."""
     if origin < 0 or target < 0:
@@ -148,3 +154,18 @@ def route_between(start: np.ndarray, destination: np.ndarray, origin: int, targe
         if destination[route] == target:
             return route
     return -1
+
+
+@compiled
+def _all_distances(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
+    out = np.empty((len(latitude), len(latitude)))
+    for site_a in range(len(latitude)):
+        for site_b in range(len(latitude)):
+            out[site_a, site_b] = distance_km(latitude, longitude, site_a, site_b)
+    return out
+
+
+@inlined
+def distance_between(distances: np.ndarray, site_a: int, site_b: int) -> float:
+    """km out of `Sites.distances`, NaN where either site is unknown (-1)."""
+    return distances[site_a, site_b] if site_a >= 0 and site_b >= 0 else np.nan

@@ -13,6 +13,9 @@ from barcode_pipeline.events.formats import LABELS
 FEWEST_POSITIVES = 5
 """With fewer positives in validation a label keeps the plain settings: probability as is, threshold 0.5."""
 
+MOST_ALERTS = 5
+"""Alerts per positive of validation that a threshold may give at most."""
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -55,7 +58,9 @@ def _fit_sigmoid(score: np.ndarray, target: np.ndarray) -> tuple[float, float]:
 
     Targets are drawn in by Platt's prior, so that separable scores do not make an infinite slope.
     """
-    center, spread = float(score.mean()), float(score.std()) or 1.0
+    center, spread = float(score.mean()), float(score.std())
+    if spread <= 1e-9 * max(1.0, abs(center)):  # all the same but for rounding, which is no order
+        spread = 1.0
     standard = (score - center) / spread
     positives, negatives = int(target.sum()), int((~target).sum())
     soft = np.where(target, (positives + 1) / (positives + 2), 1 / (negatives + 2))
@@ -74,15 +79,26 @@ def _fit_sigmoid(score: np.ndarray, target: np.ndarray) -> tuple[float, float]:
 
 
 def best_threshold(probability: np.ndarray, target: np.ndarray) -> float:
-    """The threshold of highest F1, halfway to the next lower probability. Of several the highest."""
+    """The threshold of highest F1, halfway to the next lower probability. Of several the highest.
+
+    Thresholds that would alert on more than `MOST_ALERTS` events per positive are out of the question: for a
+    detector that knows nothing of a label the highest F1 is to alert on everything. Where no other is left, the
+    threshold is above every probability.
+    """
     order = np.argsort(-probability, kind="stable")
     sorted_probability, hits = probability[order], np.cumsum(target[order])
-    last_of_value = np.append(np.diff(sorted_probability) != 0, True)
     taken = np.arange(1, len(order) + 1)
-    f1 = np.where(last_of_value, 2 * hits / (taken + hits[-1]), -1.0)
-    best = int(np.argmax(f1))
-    below = sorted_probability[best + 1] if best + 1 < len(order) else 0.0
-    return float((float(sorted_probability[best]) + float(below)) / 2)
+    allowed = np.append(np.diff(sorted_probability) != 0, True) & (taken <= MOST_ALERTS * hits[-1])
+    if not allowed.any():
+        return float(np.nextafter(np.float32(sorted_probability[0]), np.float32(2)))
+    best = int(np.argmax(np.where(allowed, 2 * hits / (taken + hits[-1]), -1.0)))
+    lowest = float(sorted_probability[best])
+    if best + 1 == len(order):
+        return lowest / 2
+    below = float(sorted_probability[best + 1])
+    halfway = float(np.float32((lowest + below) / 2))
+    # Between two neighbouring float32 numbers there is none: rounding could take in the lower one.
+    return halfway if halfway > below else lowest
 
 
 def best_f1(score: np.ndarray, target: np.ndarray, count: np.ndarray) -> float:

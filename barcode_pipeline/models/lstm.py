@@ -152,10 +152,13 @@ def load_lstm(path: Path, compute: Compute | None = None) -> LstmModel:
         network = SequenceNetwork(Architecture(**content["architecture"]))
         network.load_state_dict(content["weights"])
         calibration = Calibration(**{name: value.numpy() for name, value in content["calibration"].items()})
-    except (KeyError, TypeError, RuntimeError, AttributeError) as error:
+        about = dict(content["about"])
+        if any(value.shape != (len(LABELS),) for value in asdict(calibration).values()):
+            raise ValueError("the calibration is not of five labels")
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise UserError(f"{path} is damaged ({error}): train again, or restore the file.") from error
     network.eval()
-    return LstmModel(network, calibration, content["about"], compute or Compute())
+    return LstmModel(network, calibration, about, compute or Compute())
 
 
 def _short(value: object) -> str:

@@ -19,6 +19,7 @@ import torch
 from sklearn.metrics import average_precision_score
 from torch import nn
 
+from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.files import written_beside
 from barcode_pipeline.models.calibration import best_f1
 from barcode_pipeline.models.compute import Compute
@@ -81,6 +82,7 @@ def train_network(
     network.to(compute.device)
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
     progress = _resume(checkpoint, network, optimizer, compute, say)
+    resumed_at = progress.epoch
     train_on, validate_on = to_device(training, compute), to_device(validation, compute)
     started = time.perf_counter()
     while not progress.finished(settings):
@@ -95,16 +97,20 @@ def train_network(
             progress.best_state = copy.deepcopy({k: v.cpu() for k, v in network.state_dict().items()})
         progress.epoch += 1
         _keep(checkpoint, network, optimizer, progress)
-        left = (time.perf_counter() - started) / max(1, len(progress.history)) * (settings.epochs - progress.epoch)
+        left = (time.perf_counter() - started) / (progress.epoch - resumed_at) * (settings.epochs - progress.epoch)
         say(
             f"epoch {progress.epoch}/{settings.epochs}  train loss {loss:.5f}  "
             f"validation loss {figures['validation_loss']:.5f}  macro F1 {figures['validation_macro_f1']:.4f}  "
             f"{seconds:.1f} s, at most {left:.0f} s left"
         )
-    network.load_state_dict(progress.best_state)
-    network.eval()
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
+    if not progress.best_state:
+        raise UserError(
+            "The training came to no finite validation loss: lower training.learning_rate in configuration.toml."
+        )
+    network.load_state_dict(progress.best_state)
+    network.eval()
     return progress.history
 
 

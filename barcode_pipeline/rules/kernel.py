@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from barcode_pipeline.compiled import compiled
+from barcode_pipeline.compiled import compiled, inlined
 from barcode_pipeline.events.codes import DATE_UNREADABLE
-from barcode_pipeline.events.places import distance_km, route_between
+from barcode_pipeline.events.places import distance_between, route_between
 from barcode_pipeline.events.steps import IN, LEVEL_UNKNOWN, MISSING, OUT, SALE
 
 FAKE, DUPLICATE, LOCATION, ORDER, JUMP = range(5)
@@ -30,16 +30,14 @@ SAME_SITE_KM = 5.0
 REREAD_SECONDS = 60
 
 
-@compiled
-def is_same_site(
-    a: int, b: int, place: np.ndarray, level: np.ndarray, site: np.ndarray, lat: np.ndarray, lon: np.ndarray
-) -> bool:
+@inlined
+def is_same_site(a: int, b: int, place: np.ndarray, level: np.ndarray, site: np.ndarray, distances: np.ndarray) -> bool:
     """The same place, or a row of level 0 and a row of level 1 at most 5 km apart."""
     if place[a] == place[b]:
         return True
     if level[a] + level[b] != 1:  # levels 0 and 1 are the only pair that adds up to 1
         return False
-    return distance_km(lat, lon, site[place[a]], site[place[b]]) <= SAME_SITE_KM
+    return distance_between(distances, site[place[a]], site[place[b]]) <= SAME_SITE_KM
 
 
 @compiled
@@ -84,21 +82,21 @@ def epc_fake(
 
 @compiled
 def count_sites_of_second(
-    rows: np.ndarray,
+    start: int,
+    stop: int,
     openers: np.ndarray,
     place: np.ndarray,
     level: np.ndarray,
     site: np.ndarray,
-    lat: np.ndarray,
-    lon: np.ndarray,
+    distances: np.ndarray,
 ) -> int:
     """At how many sites the rows of one second were: each joins the first site it is the same site as,
     compared with the row that opened it, else it opens a new one."""
     sites = 0
-    for row in rows:
+    for row in range(start, stop):
         joined = False
         for opened in range(sites):
-            if is_same_site(row, openers[opened], place, level, site, lat, lon):
+            if is_same_site(row, openers[opened], place, level, site, distances):
                 joined = True
                 break
         if not joined:
@@ -109,7 +107,7 @@ def count_sites_of_second(
     return sites
 
 
-@compiled
+@inlined
 def wrong_place(row: int, known_place: bool, level: np.ndarray) -> tuple[int, int]:
     """locErr of a row by itself: an unknown place or an unknown step."""
     if not known_place:
@@ -119,7 +117,7 @@ def wrong_place(row: int, known_place: bool, level: np.ndarray) -> tuple[int, in
     return 0, 0
 
 
-@compiled
+@inlined
 def wrong_way(row: int, before: int, place: np.ndarray, level: np.ndarray) -> tuple[int, int]:
     """locErr against the previous event: backward, or past the warehouse or the wholesaler."""
     if place[row] == place[before] or level[row] == LEVEL_UNKNOWN or level[before] == LEVEL_UNKNOWN:
@@ -133,7 +131,7 @@ def wrong_way(row: int, before: int, place: np.ndarray, level: np.ndarray) -> tu
     return 0, 0
 
 
-@compiled
+@inlined
 def wrong_order(
     row: int, before: int, repetitions: int, time: np.ndarray, level: np.ndarray, direction: np.ndarray
 ) -> tuple[int, int, int]:
@@ -152,7 +150,7 @@ def wrong_order(
     return (0, 0, 0) if goes_on else (25, NOT_ALLOWED, 0)
 
 
-@compiled
+@inlined
 def too_far(
     row: int,
     before: int,
@@ -161,8 +159,7 @@ def too_far(
     direction: np.ndarray,
     place: np.ndarray,
     site: np.ndarray,
-    lat: np.ndarray,
-    lon: np.ndarray,
+    distances: np.ndarray,
     route_start: np.ndarray,
     route_destination: np.ndarray,
     route_mean: np.ndarray,
@@ -172,7 +169,7 @@ def too_far(
     """jump: travel from the previous event, at another site, that no truck can make, or unusual for its route."""
     hours = (time[row] - time[before]) / 3600.0
     origin, target = site[place[before]], site[place[row]]
-    distance = distance_km(lat, lon, origin, target)
+    distance = distance_between(distances, origin, target)
     route = route_between(route_start, route_destination, origin, target)
     if not np.isnan(distance):
         needed = distance / v_max
@@ -191,9 +188,10 @@ def too_far(
     return 0, 0
 
 
-@compiled
+@inlined
 def judge_journey(
-    rows: np.ndarray,
+    first: int,
+    end: int,
     previous: np.ndarray,
     late: np.ndarray,
     v_max: float,
@@ -202,33 +200,37 @@ def judge_journey(
     direction: np.ndarray,
     place: np.ndarray,
     site: np.ndarray,
-    lat: np.ndarray,
-    lon: np.ndarray,
+    distances: np.ndarray,
     route_start: np.ndarray,
     route_destination: np.ndarray,
     route_mean: np.ndarray,
     route_std: np.ndarray,
     route_minimum: np.ndarray,
+    openers: np.ndarray,
     scores: np.ndarray,
     evidence: np.ndarray,
 ) -> None:
-    """epcDup, locErr, evtOrderErr and jump of one journey, `rows` in order; fills scores and evidence."""
-    openers = np.empty(4, dtype=np.int32)
-    start = 0
-    while start < len(rows):
+    """epcDup, locErr, evtOrderErr and jump of one journey, rows `first` to `end` - 1 in the order of travel.
+
+    All columns are in that order. Fills scores and evidence.
+
+    openers: room for a few rows, so that none has to be made for each journey.
+    """
+    start = first
+    while start < end:
         stop = start + 1
-        while stop < len(rows) and time[rows[stop]] == time[rows[start]]:
+        while stop < end and time[stop] == time[start]:
             stop += 1
         if stop - start > 1:
-            sites = count_sites_of_second(rows[start:stop], openers, place, level, site, lat, lon)
+            sites = count_sites_of_second(start, stop, openers, place, level, site, distances)
             if sites >= 2:
-                for row in rows[start:stop]:
+                for row in range(start, stop):
                     scores[row, DUPLICATE] = min(100, 80 + 10 * (sites - 1))
                     evidence[row, DUPLICATE] = sites
         start = stop
 
     repetitions = 0
-    for row in rows:
+    for row in range(first, end):
         score, found = wrong_place(row, site[place[row]] >= 0, level)
         scores[row, LOCATION], evidence[row, LOCATION] = score, found
         if late[row]:
@@ -240,9 +242,9 @@ def judge_journey(
             score, found = wrong_way(row, before, place, level)
             if score > scores[row, LOCATION]:
                 scores[row, LOCATION], evidence[row, LOCATION] = score, found
-            if not is_same_site(row, before, place, level, site, lat, lon):
+            if not is_same_site(row, before, place, level, site, distances):
                 scores[row, JUMP], evidence[row, JUMP] = too_far(
-                    row, before, v_max, time, direction, place, site, lat, lon,
+                    row, before, v_max, time, direction, place, site, distances,
                     route_start, route_destination, route_mean, route_std, route_minimum,
                 )  # fmt: skip
         if direction[row] == MISSING:

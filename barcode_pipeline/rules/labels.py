@@ -9,7 +9,7 @@ import numpy as np
 from barcode_pipeline.compiled import compiled
 from barcode_pipeline.events.codes import ParsedCodes, parse_codes
 from barcode_pipeline.events.formats import LABELS
-from barcode_pipeline.events.journeys import Events, Journeys, find_journeys, find_previous
+from barcode_pipeline.events.journeys import Events, follow
 from barcode_pipeline.events.places import Reference
 from barcode_pipeline.events.times import SECONDS_PER_DAY
 from barcode_pipeline.rules.kernel import FAKE, epc_fake, judge_journey
@@ -22,13 +22,11 @@ HIGH, MEDIUM, LOW = 70, 40, 20
 @dataclass(frozen=True)
 class RuleScores:
     """scores: (N, 5) uint8, 0 to 100. evidence: (N, 5) uint16, which part of each rule spoke (`kernel`).
-    previous: (N,) int32, the event before in the chain, -1 without one. journeys: the order that was used."""
+    previous: (N,) int32, the event before in the chain, -1 without one."""
 
     scores: np.ndarray
     evidence: np.ndarray
     previous: np.ndarray
-    late: np.ndarray
-    journeys: Journeys
 
     def labels(self, settings: RuleSettings) -> np.ndarray:
         """(N, 5) bool: the scores that reach their thresholds."""
@@ -38,20 +36,18 @@ class RuleScores:
 def score_events(events: Events, reference: Reference, settings: RuleSettings) -> RuleScores:
     """The five scores of every event, which may be one or millions, in any order."""
     codes = parse_codes(events.codes, settings.companies)
-    journeys = find_journeys(events)
-    previous, late = find_previous(journeys.order, journeys.offsets, events.time, events.level, events.event_id)
+    travel = follow(events)
+    moved = travel.events
     scores = np.zeros((len(events), len(LABELS)), dtype=np.uint8)
     evidence = np.zeros((len(events), len(LABELS)), dtype=np.uint16)
     sites, routes = reference.sites, reference.routes
-    _judge_codes(events.epc, events.time, *_code_columns(codes), scores, evidence)
+    _judge_codes(moved.epc, moved.time, *_code_columns(codes), scores, evidence)
     _judge_journeys(
-        journeys.order, journeys.offsets, previous, late, settings.v_max,
-        events.time, events.level, events.direction, events.place,
-        events.places.site, sites.latitude, sites.longitude,
-        routes.start, routes.destination, routes.mean, routes.std, routes.minimum,
-        scores, evidence,
+        travel.journeys.offsets, travel.previous, travel.late, settings.v_max,
+        moved.time, moved.level, moved.direction, moved.place, events.places.site, sites.distances,
+        routes.start, routes.destination, routes.mean, routes.std, routes.minimum, scores, evidence,
     )  # fmt: skip
-    return RuleScores(scores, evidence, previous, late, journeys)
+    return RuleScores(travel.by_row(scores), travel.by_row(evidence), travel.previous_rows())
 
 
 def _code_columns(codes: ParsedCodes) -> tuple[np.ndarray, ...]:
@@ -91,7 +87,6 @@ def _judge_codes(
 
 @compiled
 def _judge_journeys(
-    order: np.ndarray,
     offsets: np.ndarray,
     previous: np.ndarray,
     late: np.ndarray,
@@ -101,8 +96,7 @@ def _judge_journeys(
     direction: np.ndarray,
     place: np.ndarray,
     site: np.ndarray,
-    latitude: np.ndarray,
-    longitude: np.ndarray,
+    distances: np.ndarray,
     route_start: np.ndarray,
     route_destination: np.ndarray,
     route_mean: np.ndarray,
@@ -111,9 +105,10 @@ def _judge_journeys(
     scores: np.ndarray,
     evidence: np.ndarray,
 ) -> None:
+    openers = np.empty(4, dtype=np.int32)
     for journey in range(len(offsets) - 1):
         judge_journey(
-            order[offsets[journey] : offsets[journey + 1]], previous, late, v_max,
-            time, level, direction, place, site, latitude, longitude,
-            route_start, route_destination, route_mean, route_std, route_minimum, scores, evidence,
+            offsets[journey], offsets[journey + 1], previous, late, v_max,
+            time, level, direction, place, site, distances,
+            route_start, route_destination, route_mean, route_std, route_minimum, openers, scores, evidence,
         )  # fmt: skip

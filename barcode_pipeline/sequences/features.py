@@ -14,8 +14,8 @@ import numpy as np
 
 from barcode_pipeline.compiled import compiled
 from barcode_pipeline.events.codes import DATE_UNREADABLE, ParsedCodes, parse_codes
-from barcode_pipeline.events.journeys import NO_EVENT_ID, Events, Journeys, find_journeys, find_previous
-from barcode_pipeline.events.places import Reference, distance_km, route_between
+from barcode_pipeline.events.journeys import NO_EVENT_ID, Events, follow
+from barcode_pipeline.events.places import Reference, distance_between, route_between
 from barcode_pipeline.events.steps import IN, LEVEL_UNKNOWN, OUT
 from barcode_pipeline.events.times import SECONDS_PER_DAY
 from barcode_pipeline.rules.kernel import count_sites_of_second, is_same_site
@@ -57,7 +57,7 @@ FEATURES = (
     Feature("place_known", "0/1", "the place is in the sites table"),
     Feature("sites_in_second", "sites - 1, 0 to 3", "sites at which the EPC was scanned in this second"),
     Feature("overtaken_levels", "levels / 2, 0 to 2.5", "levels above the lowest event sent before and dated later"),
-    Feature("is_first", "0/1", "no event of the EPC came before"),
+    Feature("is_first", "0/1", "no event before it: the EPC's first, one sent too late, or a row without a code"),
     Feature("same_place", "0/1", "at the place of the previous event"),
     Feature("same_site", "0/1", "at its site: the same place, or factory and warehouse at most 5 km apart"),
     Feature("level_change", "levels / 2, -2.5 to 2.5", "level after the previous event's, 0 where either is unknown"),
@@ -108,12 +108,10 @@ _SINCE_FIRST = _COLUMN["log_hours_since_first"]
 
 
 class EventFeatures(NamedTuple):
-    """values: (N, F) float16 by row of `Events`. position: (N,) int32, events of the EPC before it.
-    journeys: the order of travel."""
+    """values: (N, F) float16 by row of `Events`. position: (N,) int32, events of the EPC before it."""
 
     values: np.ndarray
     position: np.ndarray
-    journeys: Journeys
 
 
 def compute_features(
@@ -121,23 +119,22 @@ def compute_features(
 ) -> EventFeatures:
     """Features of every event, one or millions, in any order. `companies`: the registered ones."""
     codes = parse_codes(events.codes, companies)
-    journeys = find_journeys(events)
-    previous, _ = find_previous(journeys.order, journeys.offsets, events.time, events.level, events.event_id)
+    travel = follow(events)
+    moved, site = travel.events, events.places.site
     values = np.zeros((len(events), len(FEATURES)), dtype=np.float32)
     position = np.zeros(len(events), dtype=np.int32)
-    _code_features(events.epc, events.time // SECONDS_PER_DAY, *_code_columns(codes), values)
-    site = events.places.site
-    _row_features(events.level, events.direction, site[events.place], values)
+    _code_features(moved.epc, moved.time // SECONDS_PER_DAY, *_code_columns(codes), values)
+    _row_features(moved.level, moved.direction, site[moved.place], values)
     sites, routes = reference.sites, reference.routes
     _journey_features(
-        journeys.order, journeys.offsets, previous, events.time, events.level, events.direction, events.place,
-        events.event_id, site, sites.latitude, sites.longitude, fastest_km_per_hour, routes.start,
+        travel.journeys.offsets, travel.previous, moved.time, moved.level, moved.direction, moved.place,
+        moved.event_id, site, sites.distances, fastest_km_per_hour, routes.start,
         routes.destination, routes.mean, routes.std, routes.minimum, values, position,
     )  # fmt: skip
-    return EventFeatures(values.astype(np.float16), position, journeys)
+    return EventFeatures(travel.by_row(values.astype(np.float16)), travel.by_row(position))
 
 
-def _code_columns(codes: ParsedCodes) -> tuple[np.ndarray, ...]:
+def _code_columns(codes: ParsedCodes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     parts = np.column_stack(
         [codes.six_parts, codes.header_is_001, codes.company >= 0, codes.product_digits_7, codes.lot_digits_6,
          codes.serial_digits_9, codes.manufacture_day != DATE_UNREADABLE]
@@ -178,7 +175,6 @@ def _row_features(level: np.ndarray, direction: np.ndarray, site: np.ndarray, va
 
 @compiled
 def _journey_features(
-    order: np.ndarray,
     offsets: np.ndarray,
     previous: np.ndarray,
     time: np.ndarray,
@@ -187,8 +183,7 @@ def _journey_features(
     place: np.ndarray,
     event_id: np.ndarray,
     site: np.ndarray,
-    latitude: np.ndarray,
-    longitude: np.ndarray,
+    distances: np.ndarray,
     fastest: float,
     route_start: np.ndarray,
     route_destination: np.ndarray,
@@ -199,31 +194,29 @@ def _journey_features(
     position: np.ndarray,
 ) -> None:
     openers = np.empty(4, dtype=np.int32)
+    lowest_later = np.empty(LEVEL_UNKNOWN, dtype=np.int64)
     for journey in range(len(offsets) - 1):
-        rows = order[offsets[journey] : offsets[journey + 1]]
-        _overtaken(rows, time, level, event_id, values)
-        start = 0
-        for i in range(len(rows)):
-            row = rows[i]
-            if time[row] != time[rows[start]]:
-                start = i
-            if i == start:
-                stop = i + 1
-                while stop < len(rows) and time[rows[stop]] == time[row]:
+        first, end = offsets[journey], offsets[journey + 1]
+        _overtaken(first, end, time, level, event_id, lowest_later, values)
+        start = first
+        sites = 1
+        for row in range(first, end):
+            if row == first or time[row] != time[start]:
+                start, stop, sites = row, row + 1, 1
+                while stop < end and time[stop] == time[row]:
                     stop += 1
-                sites = 1
                 if stop - start > 1:
-                    sites = count_sites_of_second(rows[start:stop], openers, place, level, site, latitude, longitude)
+                    sites = count_sites_of_second(start, stop, openers, place, level, site, distances)
             values[row, _SITES] = sites - 1
-            position[row] = i
-            values[row, _POSITION] = np.log1p(i)
-            values[row, _SINCE_FIRST] = np.log1p((time[row] - time[rows[0]]) / 3600.0) / 3
+            position[row] = row - first
+            values[row, _POSITION] = np.log1p(row - first)
+            values[row, _SINCE_FIRST] = np.log1p((time[row] - time[first]) / 3600.0) / 3
             before = previous[row]
             if before < 0:
                 continue
             values[row, _FIRST] = 0
             values[row, _SAME_PLACE] = place[row] == place[before]
-            near = is_same_site(row, before, place, level, site, latitude, longitude)
+            near = is_same_site(row, before, place, level, site, distances)
             values[row, _SAME_SITE] = near
             values[row, _PREVIOUS_LEVEL] = level[before] / 2
             if level[row] != LEVEL_UNKNOWN and level[before] != LEVEL_UNKNOWN:
@@ -240,7 +233,7 @@ def _journey_features(
             values[row, _MINUTES] = _clip(seconds / 60.0, 0, 3)
             values[row, _LOG_HOURS] = np.log1p(hours) / 2
             origin, target = site[place[before]], site[place[row]]
-            distance = distance_km(latitude, longitude, origin, target)
+            distance = distance_between(distances, origin, target)
             route = route_between(route_start, route_destination, origin, target)
             if not np.isnan(distance):
                 values[row, _DISTANCE_KNOWN] = 1
@@ -257,23 +250,29 @@ def _journey_features(
 
 
 @compiled
-def _overtaken(rows: np.ndarray, time: np.ndarray, level: np.ndarray, event_id: np.ndarray, values: np.ndarray) -> None:
+def _overtaken(
+    first: int,
+    end: int,
+    time: np.ndarray,
+    level: np.ndarray,
+    event_id: np.ndarray,
+    lowest_later: np.ndarray,
+    values: np.ndarray,
+) -> None:
     """Levels of each event above the lowest one that was sent before it (lower id) and is dated later."""
-    lowest_later = np.full(LEVEL_UNKNOWN, NO_EVENT_ID, dtype=np.int64)
-    stop = len(rows)
-    while stop > 0:
+    lowest_later[:] = NO_EVENT_ID
+    stop = end
+    while stop > first:
         start = stop - 1
-        while start > 0 and time[rows[start - 1]] == time[rows[start]]:
+        while start > first and time[start - 1] == time[start]:
             start -= 1
-        for i in range(start, stop):
-            row = rows[i]
+        for row in range(start, stop):
             if event_id[row] != NO_EVENT_ID and level[row] < LEVEL_UNKNOWN:
                 for lower in range(level[row]):
                     if lowest_later[lower] < event_id[row]:
                         values[row, _OVERTAKEN] = (level[row] - lower) / 2
                         break
-        for i in range(start, stop):
-            row = rows[i]
+        for row in range(start, stop):
             if level[row] < LEVEL_UNKNOWN:
                 lowest_later[level[row]] = min(lowest_later[level[row]], event_id[row])
         stop = start

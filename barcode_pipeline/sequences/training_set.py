@@ -14,6 +14,7 @@ import numpy as np
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.files import current_folder, published_folder
 from barcode_pipeline.events.formats import FORMAT_VERSION
+from barcode_pipeline.sequences.features import FEATURE_VERSION
 
 ARRAYS = ("features", "rule_labels", "offsets", "time", "lot", "part", "source")
 
@@ -65,9 +66,14 @@ def read_training_set(folder: Path) -> TrainingSet:
             f"There is no training set in {folder}: run `make run`, or materialise the assets up to train_eval_split."
         )
     about = json.loads((current / "about.json").read_text())
-    if about["format_version"] != FORMAT_VERSION:
+    if about.get("format_version") != FORMAT_VERSION:
         raise UserError(
             f"{current} has another format version than {FORMAT_VERSION}: materialise train_eval_split again."
+        )
+    if about.get("feature_version", FEATURE_VERSION) != FEATURE_VERSION:
+        raise UserError(
+            f"{current} holds features of version {about['feature_version']}, and this program computes version "
+            f"{FEATURE_VERSION}: materialise epc_sequences and train_eval_split again."
         )
     arrays = {name: np.load(current / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS}
     return TrainingSet(**arrays, about=about)

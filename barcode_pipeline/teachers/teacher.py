@@ -25,7 +25,8 @@ class Lesson:
 class Teacher(Protocol):
     """Says of each event of a training set what it is."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def lesson(self, training_set: TrainingSet) -> Lesson: ...
 

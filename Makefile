@@ -1,0 +1,53 @@
+# make install | data | run | test | test-slow | lint | bench | clean
+# EVENTS and SEED choose the simulated data: make run EVENTS=20000 SEED=3
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+EVENTS ?=
+SEED ?=
+FIGURES ?=
+
+ENV := . ./env.sh
+INSTALLED := .venv/.installed
+
+.PHONY: help install data run test test-slow lint bench clean
+
+help: ## What there is
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(INSTALLED) ## Virtual environment with the tested versions of everything
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "make: $(PYTHON) is $$($(PYTHON) -V), and 3.11 or later is needed: make install PYTHON=python3.12" >&2; exit 1; }
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@# Two first runs side by side would both create Dagster's tables: they are created here.
+	@$(ENV) && dagster instance info > /dev/null
+	@touch $@
+
+data: install ## Simulated scan events in data/raw (EVENTS, SEED), unless there are real ones
+	@$(ENV) && barcode-pipeline sample-data $(if $(EVENTS),--events $(EVENTS)) $(if $(SEED),--seed $(SEED))
+
+run: data ## Everything from raw files to the report, through Dagster, over all dates
+	@$(ENV) && cd "$$BARCODE_PIPELINE_ROOT" && dates="$$(barcode-pipeline intake --print-range)" && \
+	  dagster asset materialize --select '*' --partition-range "$$dates" && \
+	  barcode-pipeline show-metrics
+
+test: install ## The tests
+	@$(ENV) && pytest -q -n 2
+
+test-slow: install ## The tests that take minutes
+	@$(ENV) && pytest -q -m slow
+
+lint: install ## Style, format and types
+	@$(ENV) && ruff check && ruff format --check && mypy
+
+bench: install ## Measure (FIGURES=name,… for some)
+	@$(ENV) && python -m benchmarks $(if $(FIGURES),$(FIGURES))
+
+clean: ## Remove what was made from the raw files, and Dagster's history
+	rm -rf data/interim data/lstm_training data/scores data/quarantine models/* reports logs .dagster_home

@@ -1,0 +1,228 @@
+"""The assets. Each names its step of the chain and tells Dagster what came of it; the steps lie in `chain`,
+`learning` and `reporting`.
+
+Every asset has a single-run backfill policy, the unpartitioned too: a range of dates together with all that
+follows is then one run.
+"""
+
+# Dagster reads the annotation of `context` as it stands, so annotations are not postponed here.
+import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+
+from barcode_pipeline.events.enrichment import ENRICHED_SCHEMA
+from barcode_pipeline.events.formats import EVENT_SCHEMA, KEY_COLUMNS, LABELS
+from barcode_pipeline.models.tables import SCORES_SCHEMA
+from barcode_pipeline.orchestration.failures import told_in_one_sentence
+from barcode_pipeline.orchestration.metadata import column_schema, copied_columns, dates_made, picture
+from barcode_pipeline.orchestration.partitions import DAILY, days_of
+from barcode_pipeline.orchestration.resources import ComputeResource, WorkspaceResource
+from barcode_pipeline.orchestration.versions import file_version
+from barcode_pipeline.rules.tables import LABELS_SCHEMA
+from barcode_pipeline.sequences.tables import SEQUENCES_SCHEMA
+from barcode_pipeline.taking_in import take_in
+
+GPU_POOL = "gpu"
+"""One training at a time: two would share the card's memory, or the processor."""
+
+_DATES: dict[str, Any] = {"partitions_def": DAILY, "backfill_policy": dg.BackfillPolicy.single_run()}
+_WHOLE: dict[str, Any] = {"backfill_policy": dg.BackfillPolicy.single_run()}
+_DATA: dict[str, Any] = {"group_name": "data", "owners": ["team:data"], "kinds": {"parquet", "pyarrow"}}
+_LEARNING: dict[str, Any] = {"group_name": "learning", "owners": ["team:machine-learning"]}
+
+
+@dg.asset(**_DATES, **_DATA, tags={"step": "intake"}, metadata=column_schema(EVENT_SCHEMA))
+def merged_events(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
+    """Scan events of all factories, one file per date.
+
+    Takes in raw files that are new or have changed, then assembles the dates: times, EPC codes, steps and places
+    in one form, exact duplicates removed, sorted by EPC. Rows that cannot be placed are in `data/quarantine`.
+    """
+    from barcode_pipeline import chain
+
+    with told_in_one_sentence():
+        place = workspace.open()
+        for file in take_in(place):
+            say = context.log.warning if file.problem else context.log.info
+            say(
+                f"{file.path}: {file.rows_read:,} rows read, {file.rows_kept:,} kept, "
+                f"{file.rows_quarantined:,} quarantined{f' ({file.problem})' if file.problem else ''}"
+            )
+        rows = chain.make_merged(place, days_of(context.partition_keys))
+        return dates_made(context, place.merged, rows)
+
+
+@dg.asset(**_DATES, **_DATA, deps=[merged_events], tags={"step": "enrichment"}, metadata=column_schema(ENRICHED_SCHEMA))
+def enriched_events(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
+    """Merged events with coordinates, level, direction and what lies between an event and the one before it."""
+    from barcode_pipeline import chain
+
+    with told_in_one_sentence():
+        place = workspace.open()
+        rows = chain.make_enriched(place, days_of(context.partition_keys))
+        lineage = copied_columns(ENRICHED_SCHEMA, "merged_events", EVENT_SCHEMA.names)
+        return dates_made(context, place.enriched, rows, lineage)
+
+
+@dg.asset(**_DATES, **_DATA, deps=[enriched_events], tags={"step": "rules"}, metadata=column_schema(LABELS_SCHEMA))
+def rule_labels(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
+    """Five labels and five scores of 0 to 100 per event, by the five rules over each EPC's whole journey."""
+    from barcode_pipeline import chain
+
+    with told_in_one_sentence():
+        place = workspace.open()
+        rows = chain.make_labels(place, days_of(context.partition_keys))
+        lineage = copied_columns(LABELS_SCHEMA, "enriched_events", KEY_COLUMNS)
+        return dates_made(context, place.labels, rows, lineage)
+
+
+@dg.asset(
+    **_DATES,
+    **_DATA,
+    deps=[enriched_events, rule_labels],
+    tags={"step": "features"},
+    metadata=column_schema(SEQUENCES_SCHEMA),
+)
+def epc_sequences(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
+    """Features of every event and its position in its EPC's journey: all that is needed to form its window."""
+    from barcode_pipeline import chain
+
+    with told_in_one_sentence():
+        place = workspace.open()
+        rows = chain.make_sequences(place, days_of(context.partition_keys))
+        lineage = copied_columns(SEQUENCES_SCHEMA, "enriched_events", KEY_COLUMNS)
+        return dates_made(context, place.sequences, rows, lineage)
+
+
+@dg.asset(**_WHOLE, **_LEARNING, deps=[epc_sequences, rule_labels], kinds={"numpy"}, tags={"step": "split"})
+def train_eval_split(workspace: WorkspaceResource) -> dg.MaterializeResult:
+    """All sequences by journey, split by time and by lot, ready to be memory-mapped by training."""
+    from barcode_pipeline import chain
+
+    with told_in_one_sentence():
+        place = workspace.open()
+        about = chain.make_split(place)
+        shown = {name: value for name, value in about.items() if name not in ("feature_names", "arrays")}
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": int(str(about["events"])),
+                "folder": dg.MetadataValue.path(str(place.training)),
+                "about": dg.MetadataValue.json(shown),
+            },
+            data_version=dg.DataVersion(str(about["fingerprint"])),
+        )
+
+
+@dg.asset(**_WHOLE, **_LEARNING, deps=[train_eval_split], kinds={"pytorch"}, tags={"step": "training"}, pool=GPU_POOL)
+def lstm_model(
+    context: dg.AssetExecutionContext, workspace: WorkspaceResource, compute: ComputeResource
+) -> dg.MaterializeResult:
+    """The LSTM: trained on the split's lessons, calibrated on its validation lots, saved, and put in service."""
+    with told_in_one_sentence():
+        from barcode_pipeline.evaluation.plots import training_curves_png
+        from barcode_pipeline.learning import train_model
+
+        place = workspace.open()
+        trained = train_model(place, compute.choose(place), context.log.info)
+        model = trained.model
+        history = model.about["history"]
+        best = min(history, key=lambda epoch: epoch["validation_loss"])
+        return dg.MaterializeResult(
+            metadata={
+                "file": dg.MetadataValue.path(str(trained.path)),
+                "validation_macro_f1": float(best["validation_macro_f1"]),
+                "epochs": len(history),
+                "thresholds": dict(zip(LABELS, map(float, model.calibration.threshold), strict=True)),
+                "device": str(model.about["device"]),
+                "events_trained_on": int(model.about["events_trained_on"]),
+                "training_curve": dg.MetadataValue.md(picture(training_curves_png(history), "Training")),
+            },
+            data_version=file_version(trained.path),
+        )
+
+
+@dg.asset(
+    **_WHOLE,
+    **_LEARNING,
+    deps=[train_eval_split],
+    kinds={"pytorch", "scikitlearn"},
+    tags={"step": "training"},
+    pool=GPU_POOL,
+)
+def baseline_models(
+    context: dg.AssetExecutionContext, workspace: WorkspaceResource, compute: ComputeResource
+) -> dg.MaterializeResult:
+    """The one-layer LSTM and the simple detectors, trained and calibrated on the same events as the LSTM."""
+    with told_in_one_sentence():
+        from barcode_pipeline.learning import train_baselines
+
+        place = workspace.open()
+        facts = train_baselines(place, compute.choose(place), context.log.info)
+        return dg.MaterializeResult(
+            metadata={
+                "folder": dg.MetadataValue.path(str(place.models / "baselines")),
+                "seconds_of_training": dg.MetadataValue.json(facts),
+            }
+        )
+
+
+@dg.asset(
+    **_DATES,
+    **_LEARNING,
+    deps=[epc_sequences, lstm_model],
+    kinds={"parquet", "pytorch"},
+    tags={"step": "scoring"},
+    metadata=column_schema(SCORES_SCHEMA),
+)
+def event_scores(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
+    """Calibrated probabilities, alerts and their reasons per event, by the model in service."""
+    with told_in_one_sentence():
+        from barcode_pipeline.learning import make_scores
+
+        place = workspace.open()
+        rows = make_scores(place, days_of(context.partition_keys))
+        return dates_made(context, place.scores, rows, copied_columns(SCORES_SCHEMA, "epc_sequences", KEY_COLUMNS))
+
+
+@dg.asset(
+    **_WHOLE,
+    **_LEARNING,
+    deps=[lstm_model, baseline_models, event_scores],
+    kinds={"html", "json"},
+    tags={"step": "evaluation"},
+)
+def evaluation_report(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
+    """Every detector judged on events that no training saw: figures with intervals, plots, one HTML page."""
+    with told_in_one_sentence():
+        from barcode_pipeline.evaluation.tables import markdown_table
+        from barcode_pipeline.reporting import make_report
+
+        place = workspace.open()
+        now = datetime.datetime.now(ZoneInfo(place.configuration.time.zone))
+        report = make_report(place, f"{now:%Y%m%d-%H%M%S}", f"{now:%Y-%m-%d %H:%M:%S}", context.log.info)
+        plots = {
+            plot.title: dg.MetadataValue.md(f"{picture(plot.png, plot.title)}\n\n{plot.explanation}")
+            for plot in report.plots
+        }
+        return dg.MaterializeResult(
+            metadata={
+                "report": dg.MetadataValue.path(str(report.folder / "report.html")),
+                "metrics": dg.MetadataValue.md(markdown_table(report.rows)),
+                **plots,
+            }
+        )
+
+
+assets = [
+    merged_events,
+    enriched_events,
+    rule_labels,
+    epc_sequences,
+    train_eval_split,
+    lstm_model,
+    baseline_models,
+    event_scores,
+    evaluation_report,
+]

@@ -1,0 +1,164 @@
+"""The asset checks: what was written is weighed against what it was made from, on disk. All of them block.
+
+A run over a range of dates evaluates a check once: it then looks at every date of the run, and a date with rows
+gets a result of its own.
+"""
+
+# Dagster reads the annotation of `context` as it stands, so annotations are not postponed here.
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+
+from barcode_pipeline.events.times import date_text
+from barcode_pipeline.orchestration.failures import told_in_one_sentence
+from barcode_pipeline.orchestration.partitions import DAILY, days_of
+from barcode_pipeline.orchestration.resources import WorkspaceResource
+from barcode_pipeline.taking_in import ledger
+from barcode_pipeline.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found of one date. rows: weighed; facts: figures to show."""
+
+    day: int
+    passed: bool
+    rows: int
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+Judge = Callable[[Workspace, list[int]], list[Finding]]
+
+
+def date_check(asset: str, name: str, description: str, judge: Judge) -> dg.AssetChecksDefinition:
+    """A blocking check of every date that a run made."""
+
+    @dg.asset_check(asset=asset, name=name, description=description, blocking=True, partitions_def=DAILY)
+    def check(context: dg.AssetCheckExecutionContext, workspace: WorkspaceResource) -> dg.AssetCheckResult:
+        with told_in_one_sentence():
+            findings = judge(workspace.open(), days_of(context.partition_keys))
+        if not context.has_partition_key:
+            for finding in findings:
+                if finding.rows or not finding.passed:
+                    # The signature does not name what the method takes.
+                    context.op_execution_context.log_event(_evaluation(asset, name, finding))  # type: ignore[arg-type]
+        return _summary(findings)
+
+    return check
+
+
+def _evaluation(asset: str, name: str, finding: Finding) -> dg.AssetCheckEvaluation:
+    return dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey(asset),
+        check_name=name,
+        passed=finding.passed,
+        metadata=finding.facts,
+        partition=date_text(finding.day),
+        blocking=True,
+    )
+
+
+def _summary(findings: list[Finding]) -> dg.AssetCheckResult:
+    wrong = [finding for finding in findings if not finding.passed]
+    if wrong:
+        dates = ", ".join(date_text(finding.day) for finding in wrong[:5]) + (" …" if len(wrong) > 5 else "")
+        description = f"fails on {dates}: materialise these dates again from merged_events on"
+    else:
+        description = f"{sum(finding.rows for finding in findings):,} rows on {len(findings)} dates"
+    shown = wrong[:50] or findings[:1] if len(findings) > 1 else findings
+    facts = {date_text(finding.day): {"rows": finding.rows, **finding.facts} for finding in shown}
+    return dg.AssetCheckResult(
+        passed=not wrong,
+        description=description,
+        metadata={"dates": len(findings), "failed_dates": len(wrong), "found": dg.MetadataValue.json(facts)},
+    )
+
+
+def rows_conserved(workspace: Workspace, days: list[int]) -> list[Finding]:
+    """Rows that the intake holds of a date = rows of its file + exact duplicates that were removed."""
+    found = []
+    for day, (held, duplicates) in workspace.intake.accounts(days).items():
+        merged = workspace.merged.rows(day)
+        passed = merged is not None and duplicates is not None and held == merged + duplicates
+        facts = {"rows_of_intake": held, "rows_merged": _number(merged), "exact_duplicates": _number(duplicates)}
+        found.append(Finding(day, passed, held, facts))
+    return found
+
+
+def same_rows(before: str, after: str) -> Judge:
+    """A date's file has as many rows as that of the asset before it. before, after: stores of the workspace."""
+
+    def judge(workspace: Workspace, days: list[int]) -> list[Finding]:
+        earlier, later = getattr(workspace, before), getattr(workspace, after)
+        counts = [(day, earlier.rows(day), later.rows(day)) for day in days]
+        return [
+            Finding(
+                day, first is not None and first == second, first or 0, {before: _number(first), after: _number(second)}
+            )
+            for day, first, second in counts
+        ]
+
+    return judge
+
+
+def unique_keys(workspace: Workspace, days: list[int]) -> list[Finding]:
+    """No two events of a date have the same key. An id that is no integer stands beside the key."""
+    from barcode_pipeline.orchestration.keys import repeated_keys
+
+    repeated = repeated_keys(workspace, days)
+    rows = {day: workspace.labels.rows(day) or 0 for day in days}
+    return [Finding(day, not repeated[day], rows[day], {"repeated_keys": repeated[day]}) for day in days]
+
+
+def _number(value: int | None) -> str | int:
+    return "missing" if value is None else value
+
+
+@dg.asset_check(
+    asset="merged_events",
+    name="files_accounted",
+    description="Of every raw file: rows read = rows kept + rows quarantined, and every row kept is held on some date.",
+    blocking=True,
+)
+def files_accounted(workspace: WorkspaceResource) -> dg.AssetCheckResult:
+    with told_in_one_sentence():
+        place = workspace.open()
+        files = ledger(place)
+        held = sum(rows for rows, _ in place.intake.accounts(place.intake.days()).values())
+    apart = files[files["rows_read"] != files["rows_kept"] + files["rows_quarantined"]]
+    return dg.AssetCheckResult(
+        passed=apart.empty and held == int(files["rows_kept"].sum()),
+        description=f"{len(files)} files, {int(files['rows_read'].sum()):,} rows read, {held:,} held by date",
+        metadata={
+            "files": _files_table(files.head(100).to_dict("records")),
+            "files_with_problems": int(files["problem"].notna().sum()),
+            "rows_quarantined": int(files["rows_quarantined"].sum()),
+            "rows_held": int(files["rows_held"].sum()),
+        },
+    )
+
+
+def _files_table(records: list[dict[Any, Any]]) -> dg.MetadataValue:
+    plain = (str, int, float)
+    rows = [{str(k): v if isinstance(v, plain) else str(v or "") for k, v in record.items()} for record in records]
+    return dg.MetadataValue.table([dg.TableRecord(row) for row in rows]) if rows else dg.MetadataValue.text("none")
+
+
+_SAME = "As many rows as the asset before it, date by date, counted on disk."
+
+checks = [
+    date_check(
+        "merged_events",
+        "rows_conserved",
+        "Nothing is lost: rows of the intake = rows merged + exact duplicates, date by date, counted on disk.",
+        rows_conserved,
+    ),
+    files_accounted,
+    date_check("enriched_events", "same_rows", _SAME, same_rows("merged", "enriched")),
+    date_check("rule_labels", "same_rows", _SAME, same_rows("enriched", "labels")),
+    date_check("rule_labels", "unique_keys", "No two events of a date have the same key.", unique_keys),
+    date_check("epc_sequences", "same_rows", _SAME, same_rows("labels", "sequences")),
+    date_check("event_scores", "same_rows", _SAME, same_rows("sequences", "scores")),
+]

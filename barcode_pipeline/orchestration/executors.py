@@ -1,0 +1,26 @@
+"""How the steps of a run are carried out. No asset depends on it."""
+
+from __future__ import annotations
+
+import os
+
+import dagster as dg
+
+from barcode_pipeline.errors import UserError
+
+EXECUTOR_VARIABLE = "BARCODE_PIPELINE_EXECUTOR"
+
+
+def executor() -> dg.ExecutorDefinition:
+    """In one process; with BARCODE_PIPELINE_EXECUTOR=multiprocess, a process per step, forked from a warm one.
+
+    The chain is close to linear: a process per step costs seconds and gains little.
+    """
+    name = os.environ.get(EXECUTOR_VARIABLE) or "in_process"
+    if name == "in_process":
+        return dg.in_process_executor
+    if name == "multiprocess":
+        return dg.multiprocess_executor.configured(
+            {"max_concurrent": 2, "start_method": {"forkserver": {"preload_modules": ["barcode_pipeline.definitions"]}}}
+        )
+    raise UserError(f"{EXECUTOR_VARIABLE} is {name!r}: set it to in_process or multiprocess.")
