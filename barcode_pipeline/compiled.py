@@ -2,7 +2,7 @@
 
 numba's own cache looks at a function's file alone: after a change to a function that is called from another
 file, the caller would go on running the old machine code. So the cache lies in a folder named by the content
-of the whole package.
+of all files that compile anything.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ def _cache_folder() -> Path:
     package = Path(__file__).parent
     digest = hashlib.sha256(numba.__version__.encode())
     for path in sorted(package.rglob("*.py")):
-        digest.update(path.read_bytes())
+        content = path.read_bytes()
+        if b"barcode_pipeline.compiled" in content:
+            digest.update(content)
     home = package / "__pycache__"
     if not os.access(package, os.W_OK):
         home = Path(tempfile.gettempdir()) / f"barcode_pipeline_{os.getuid()}"

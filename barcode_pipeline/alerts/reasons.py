@@ -192,10 +192,11 @@ def _by_model(table: pd.DataFrame, _: int, probability: np.ndarray) -> Said:
 def _hours(hours: pd.Series) -> pd.Series:
     """`2 h`, `3.2 h`, `40 min`, `28 d`."""
     values = hours.to_numpy(dtype=float)
+    # By what would be written: `60 min` and `72 h` are `1 h` and `3 d`.
     texts = np.where(
-        values < 1,
+        values < 59.5 / 60,
         pd.Series(values * 60).map("{:.0f} min".format),
-        np.where(values < 72, pd.Series(values).map("{:.1f} h".format), pd.Series(values / 24).map("{:.0f} d".format)),
+        np.where(values < 71.95, pd.Series(values).map("{:.1f} h".format), pd.Series(values / 24).map("{:.0f} d".format)),
     )
     return pd.Series(texts, index=hours.index, dtype=object).str.replace(".0 h", " h", regex=False)
 

@@ -170,7 +170,7 @@ def training_curves_png(history: Sequence[Mapping[str, Any]]) -> bytes:
     return _png(figure)
 
 
-def label_rates_png(dates: Sequence[Any], rates: np.ndarray, cut: Any = None) -> bytes:
+def label_rates_png(dates: Sequence[Any] | np.ndarray, rates: np.ndarray, cut: Any = None) -> bytes:
     """Share of events with each rule label by date. dates: (D,). rates: (D, 5) in 0..1. cut: the split's moment."""
     figure = Figure(figsize=(9.5, 6.2), layout="constrained", dpi=DPI)
     figure.suptitle("Rule labels per 10,000 scans by date", fontsize=11)

@@ -67,7 +67,8 @@ def parse_codes(codes: pa.Array, registered: tuple[str, ...]) -> ParsedCodes:
     serial = np.full(count, -1, dtype=np.int64)
     _parse(offsets, data, company_offsets, company_data, flags, company, date, serial)
     day, after = _manufacture_days(date)
-    return ParsedCodes(*flags.T[:2], company, *flags.T[2:], day, after, serial)
+    six_parts, header, product, lot, nine_digits = flags.T
+    return ParsedCodes(six_parts, header, company, product, lot, nine_digits, day, after, serial)
 
 
 def _string_buffers(words: pa.Array) -> tuple[np.ndarray, np.ndarray]:

@@ -5,8 +5,9 @@ The same rows give the same bytes: dictionaries are cut down to a file's own wor
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from barcode_pipeline.events.times import date_text, day_number
 
 _VERSION_KEY = b"barcode_pipeline.format"
 _WRITERS = 2
+_DATED = "-".join(("[0-9]" * 4, "[0-9]" * 2, "[0-9]" * 2)) + ".parquet"
 
 
 class DateStore:
@@ -42,7 +44,7 @@ class DateStore:
 
     def days(self) -> list[int]:
         """The days that have a file, ascending."""
-        return sorted(day_number(path.stem) for path in self.folder.glob("[0-9]*.parquet"))
+        return sorted(day_number(path.stem) for path in self.folder.glob(_DATED))
 
     def write(self, table: pa.Table, day_of_row: np.ndarray, days: Sequence[int]) -> dict[int, int]:
         """Write one file for each of `days`, also where a day has no rows; returns the rows of each day.
@@ -86,19 +88,32 @@ class DateStore:
     def rows(self, day: int) -> int | None:
         """Number of rows of a day's file as it lies on disk, None without a file."""
         path = self.path(day)
-        return pq.read_metadata(path).num_rows if path.exists() else None
+        if not path.exists():
+            return None
+        with self._refusing_damage(path):
+            return int(pq.read_metadata(path).num_rows)
 
     def _read_one(self, path: Path, names: list[str]) -> pa.Table:
-        with pq.ParquetFile(path) as file:
+        with self._refusing_damage(path), pq.ParquetFile(path) as file:
             metadata = file.schema_arrow.metadata or {}
             if metadata.get(_VERSION_KEY) != str(FORMAT_VERSION).encode():
-                raise UserError(
-                    f"{path} has another format version than {FORMAT_VERSION}: make it again with "
-                    f"`dagster asset materialize --select {self.folder.name} --partition {path.stem}`."
-                )
+                raise self._to_be_made_again(path, f"has another format version than {FORMAT_VERSION}")
             table = file.read(columns=names, use_threads=False).select(names)
         # Parquet knows no seconds: they lie there as milliseconds.
         return table.cast(pa.schema([self.schema.field(name) for name in names]))
+
+    @contextmanager
+    def _refusing_damage(self, path: Path) -> Iterator[None]:
+        try:
+            yield
+        except pa.ArrowInvalid as error:
+            raise self._to_be_made_again(path, f"is damaged ({error})") from error
+
+    def _to_be_made_again(self, path: Path, what: str) -> UserError:
+        return UserError(
+            f"{path} {what}: make it again with "
+            f"`dagster asset materialize --select {self.folder.name} --partition {path.stem}`."
+        )
 
 
 def one_chunk(table: pa.Table) -> pa.Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,9 +24,23 @@ def written_beside(path: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what killed runs have left half-written in a folder."""
+    """Remove what killed runs have left half-written in a folder; what a live process is writing stays."""
     for leftover in folder.glob(".*.part"):
-        leftover.unlink(missing_ok=True)
+        if not _is_being_written(leftover):
+            leftover.unlink(missing_ok=True)
+
+
+def _is_being_written(part: Path) -> bool:
+    """Whether the process named in `.<name>.<process>.part` lives; after a day its number is another's."""
+    try:
+        if part.stat().st_mtime < time.time() - 86_400:
+            return False
+        os.kill(int(part.suffixes[-2][1:]), 0)
+    except PermissionError:
+        return True  # it lives, as another user's
+    except (OSError, ValueError, IndexError, OverflowError):
+        return False
+    return True
 
 
 POINTER = "current.json"
@@ -40,6 +55,8 @@ def published_folder(parent: Path, name: str) -> Iterator[Path]:
     """
     parent.mkdir(parents=True, exist_ok=True)
     for leftover in parent.glob(".*.part"):
+        if leftover.name != f".{name}.{os.getpid()}.part" and _is_being_written(leftover):
+            continue
         shutil.rmtree(leftover, ignore_errors=True) if leftover.is_dir() else leftover.unlink(missing_ok=True)
     beside = parent / f".{name}.{os.getpid()}.part"
     beside.mkdir()

@@ -6,7 +6,9 @@ many were exact duplicates. A date is assembled from what the intake holds; no r
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,11 +26,17 @@ from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.date_store import one_chunk
 from barcode_pipeline.events.files import remove_leftovers, written_beside
 from barcode_pipeline.events.formats import EVENT_SCHEMA, FORMAT_VERSION
-from barcode_pipeline.events.raw_files import REJECTED_SCHEMA, Block, UnreadableFile, read_raw_file
+from barcode_pipeline.events.raw_files import REJECTED_SCHEMA, Block, UnopenedFile, UnreadableFile, read_raw_file
 from barcode_pipeline.events.times import day_of
 
 _READERS = 2
 _HASH_PIECE = 8 << 20
+_LONGEST_NAME = 200  # bytes; file systems allow 255, and a file half-written has a longer name
+_NOT_OPENED = "not opened"
+"""Fingerprint of a file that the system did not hand out: it is tried again each time."""
+
+Known = dict[str, tuple[int, int, str]]
+"""What the ledger says of each file: size, time of change in ns, fingerprint."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS files (
@@ -74,40 +82,61 @@ class Intake:
 
     def raw_files(self) -> list[Path]:
         """The raw files, sorted; hidden files and folders are not looked at."""
-        found = [*self.raw.rglob("*.csv"), *self.raw.rglob("*.csv.gz")]
         return sorted(
             path
-            for path in found
-            if path.is_file() and not any(part.startswith(".") for part in path.relative_to(self.raw).parts)
+            for path in self.raw.rglob("*")
+            if path.name.lower().endswith((".csv", ".csv.gz"))
+            and path.is_file()
+            and not any(part.startswith(".") for part in path.relative_to(self.raw).parts)
         )
 
     def take_in(self) -> list[TakenFile]:
         """Read the files that are new or have changed; returns what became of each of them."""
+        with self._alone():
+            remove_leftovers(self.folder)
+            with self._ledger() as ledger:
+                rows = ledger.execute("SELECT path, size, mtime_ns, fingerprint FROM files").fetchall()
+                self._remove_orphans(ledger)
+            known = {name: (size, changed, fingerprint) for name, size, changed, fingerprint in rows}
+            waiting = [path for path in self.raw_files() if self._may_have_changed(path, known)]
+            with ThreadPoolExecutor(_READERS) as pool:
+                return [taken for taken in pool.map(lambda path: self._take(path, known), waiting) if taken]
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Wait until no other process takes in: it would remove what this one has not yet entered in the ledger."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(self.folder)
-        with self._ledger() as ledger:
-            known = {row[0]: row[1:] for row in ledger.execute("SELECT path, size, mtime_ns, fingerprint FROM files")}
-            self._remove_orphans(ledger)
-        waiting = []
-        for path in self.raw_files():
-            name, stat = path.relative_to(self.raw).as_posix(), path.stat()
-            # Size and time of change tell apart what could have changed; the content then decides.
-            before = known.get(name)
-            if before and before[:2] == (stat.st_size, stat.st_mtime_ns) and before[2].endswith(self._reading()):
-                continue
-            waiting.append(path)
-        with ThreadPoolExecutor(_READERS) as pool:
-            return [taken for taken in pool.map(lambda path: self._take(path, known), waiting) if taken]
+        with (self.folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _may_have_changed(self, path: Path, known: Known) -> bool:
+        """Whether size or time of change differ from what was read; the content then decides."""
+        before = known.get(self._name(path))
+        try:
+            stat = path.stat()
+        except OSError:
+            return False  # It has been taken away since the folder was listed.
+        return not before or before[:2] != (stat.st_size, stat.st_mtime_ns) or not before[2].endswith(self._reading())
+
+    def _name(self, path: Path) -> str:
+        """What the ledger calls a file. A name that is not UTF-8 is written with `\\xNN` for its strange bytes."""
+        return os.fsencode(path.relative_to(self.raw).as_posix()).decode("utf-8", errors="backslashreplace")
 
     def _reading(self) -> str:
         """What beside the content decides how a file is read."""
         return f":{FORMAT_VERSION}:{self.zone}"
 
-    def _take(self, path: Path, known: dict[str, tuple[int, int, str]]) -> TakenFile | None:
-        name = path.relative_to(self.raw).as_posix()
-        stat = path.stat()
-        fingerprint = _fingerprint(path) + self._reading()
-        if name in known and known[name][2] == fingerprint:
+    def _take(self, path: Path, known: Known) -> TakenFile | None:
+        name = self._name(path)
+        try:
+            stat = path.stat()
+            fingerprint = _fingerprint(path) + self._reading()
+        except FileNotFoundError:
+            return None
+        except OSError:
+            fingerprint = _NOT_OPENED
+        if name in known and known[name][2] == fingerprint != _NOT_OPENED:
             with self._ledger() as ledger:
                 ledger.execute(
                     "UPDATE files SET size = ?, mtime_ns = ? WHERE path = ?", (stat.st_size, stat.st_mtime_ns, name)
@@ -119,6 +148,8 @@ class Intake:
             blocks = list(read_raw_file(path, self.zone))
         except UnreadableFile as error:
             problem, blocks = str(error), []
+            if isinstance(error, UnopenedFile):
+                fingerprint = _NOT_OPENED
         events = one_chunk(pa.concat_tables([EVENT_SCHEMA.empty_table(), *(block.events for block in blocks)]))
         rejected = pa.concat_tables([REJECTED_SCHEMA.empty_table(), *(block.rejected for block in blocks)])
         self._write_quarantine(name, rejected, problem)
@@ -144,24 +175,25 @@ class Intake:
         return taken
 
     def _write_store(self, name: str, fingerprint: str, events: pa.Table) -> tuple[str, list[tuple[int, int]]]:
-        """Write a file's events by date, a record batch each; returns the store's name and (day, rows)."""
+        """Write a file's events, sorted by date; returns the store's name and (day, rows)."""
         day = day_of(events.column("event_time").to_numpy().astype("datetime64[s]").astype(np.int64))
-        order = np.argsort(day, kind="stable")
-        days, starts, rows = np.unique(day[order], return_index=True, return_counts=True)
-        ordered = one_chunk(events.take(pa.array(order)))
+        if len(day) and (np.diff(day) < 0).any():
+            order = np.argsort(day.astype(np.int32), kind="stable")
+            events, day = one_chunk(events.take(pa.array(order))), day[order]
+        days, rows = np.unique(day, return_counts=True)
         store = hashlib.sha256(f"{name}\n{fingerprint}".encode()).hexdigest()[:32] + ".arrow"
-        options = ipc.IpcWriteOptions(compression="lz4")
         with (
             written_beside(self.folder / store) as path,
-            ipc.new_file(str(path), EVENT_SCHEMA, options=options) as writer,
+            ipc.new_file(str(path), EVENT_SCHEMA, options=ipc.IpcWriteOptions(compression="lz4")) as writer,
         ):
-            for start, count in zip(starts.tolist(), rows.tolist(), strict=True):
-                writer.write_batch(ordered.slice(start, count).to_batches()[0])
+            # One batch: cut up by date, each piece would bear the dictionaries of the whole file.
+            for batch in events.to_batches():
+                writer.write_batch(batch)
         return store, list(zip(days.tolist(), rows.tolist(), strict=True))
 
     def _write_quarantine(self, name: str, rejected: pa.Table, problem: str | None) -> None:
         """The rejected rows of a file with file, line and reason; no file where nothing was rejected."""
-        target = self.quarantine / f"{name}.rejected.csv"
+        target = self._quarantine_file(name)
         if problem is not None:
             whole = pa.table([pa.array([None], pa.int64()), [f"whole file: {problem}"], [""]], schema=REJECTED_SCHEMA)
             rejected = pa.concat_tables([whole, rejected])
@@ -171,6 +203,14 @@ class Intake:
         table = rejected.add_column(0, "file", pa.array([name] * 1).take(pa.array(np.zeros(len(rejected), np.int64))))
         with written_beside(target) as path:
             pacsv.write_csv(table, path)
+
+    def _quarantine_file(self, name: str) -> Path:
+        """Where the rejected rows of a file go; a name too long for more to follow is cut and told apart by a hash."""
+        target = self.quarantine / f"{name}.rejected.csv"
+        if len(os.fsencode(target.name)) <= _LONGEST_NAME:
+            return target
+        start = os.fsencode(target.name)[: _LONGEST_NAME // 2].decode("utf-8", errors="ignore")
+        return target.with_name(f"{start}-{hashlib.sha256(name.encode()).hexdigest()[:16]}.rejected.csv")
 
     def _remove_orphans(self, ledger: sqlite3.Connection) -> None:
         """Remove stores that no ledger row names: those of replaced files, or of a run killed before its entry."""
@@ -191,16 +231,22 @@ class Intake:
         wanted = set(days)
         with self._ledger() as ledger:
             files = ledger.execute("SELECT path, store FROM files ORDER BY path").fetchall()
-            held = ledger.execute("SELECT path, day FROM file_dates ORDER BY path, day").fetchall()
-        batches: dict[str, list[int]] = {}
-        for path, place_of_day in _places(held):
-            batches[path] = [place for day, place in place_of_day if day in wanted]
-        tables, sources, names = [EVENT_SCHEMA.empty_table()], [np.zeros(0, np.int32)], []
+            held = pd.read_sql_query("SELECT path, day, rows FROM file_dates ORDER BY path, day", ledger)
+        held["wanted"] = held["day"].isin(wanted)
+        tables, sources = [EVENT_SCHEMA.empty_table()], [np.zeros(0, np.int32)]
+        names: list[str] = []
+        dates_of_file = dict(list(held.groupby("path", sort=False)))
         for path, store in files:
-            if not batches.get(path):
+            dates = dates_of_file.get(path)
+            if dates is None or not dates["wanted"].any():
                 continue
-            with pa.memory_map(str(self.folder / store)) as source, ipc.open_file(source) as reader:
-                part = pa.Table.from_batches([reader.get_batch(place) for place in batches[path]], EVENT_SCHEMA)
+            try:
+                with pa.memory_map(str(self.folder / store)) as source, ipc.open_file(source) as reader:
+                    part = reader.read_all()
+            except (OSError, pa.ArrowException) as error:
+                raise self._damaged(f"{store} is damaged or missing ({error})") from error
+            if not dates["wanted"].all():
+                part = part.filter(pa.array(np.repeat(dates["wanted"].to_numpy(), dates["rows"].to_numpy())))
             tables.append(part)
             sources.append(np.full(len(part), len(names), dtype=np.int32))
             names.append(path)
@@ -246,7 +292,12 @@ class Intake:
         """The ledger, in a transaction that is committed where the block ends well."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(self.folder / "ledger.sqlite", timeout=60)) as connection:
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            try:
+                version = connection.execute("PRAGMA user_version").fetchone()[0]
+            except sqlite3.DatabaseError as error:
+                if isinstance(error, sqlite3.OperationalError):  # locked or out of reach, not damaged
+                    raise
+                raise self._damaged(f"ledger.sqlite cannot be read ({error})") from error
             if version not in (0, FORMAT_VERSION):
                 raise UserError(
                     f"{self.folder} has format version {version}, this program writes {FORMAT_VERSION}: "
@@ -257,14 +308,11 @@ class Intake:
             with connection:
                 yield connection
 
-
-def _places(held: list[tuple[str, int]]) -> Iterator[tuple[str, list[tuple[int, int]]]]:
-    """Per file its days with their place among its record batches; days ascend within a file."""
-    by_file: dict[str, list[tuple[int, int]]] = {}
-    for path, day in held:
-        days = by_file.setdefault(path, [])
-        days.append((day, len(days)))
-    yield from by_file.items()
+    def _damaged(self, what: str) -> UserError:
+        return UserError(
+            f"The intake in {self.folder} cannot be used: {what}. "
+            "Remove that folder and run `make run`, which reads the raw files again."
+        )
 
 
 def _fingerprint(path: Path) -> str:

@@ -100,23 +100,13 @@ def merge(table: pa.Table, events: Events) -> Merged:
     step_key = _meaning_or_word(events.level, step_known, dictionary_codes(step))
     kind_key = _meaning_or_word(events.direction, kind_known, dictionary_codes(kind))
     key = _mix(events.epc, events.time, events.place, step_key, kind_key)
-    # Rows of one scan share the mixed key; the few rows that share one are then compared in full.
+    # Rows of one scan share the mixed key; the rows that share one are then compared in full.
     candidates = np.flatnonzero(pd.Series(key).duplicated(keep=False))
     if len(candidates):
-        scan = pd.DataFrame(
-            {
-                "epc": events.epc[candidates],
-                "time": events.time[candidates],
-                "place": events.place[candidates],
-                "step": step_key[candidates],
-                "kind": kind_key[candidates],
-            }
-        )
-        rows = table.take(pa.array(candidates)).to_pandas(types_mapper=_as_text)
-        rows["event_id"] = events.event_id[candidates]
-        names = ["event_id", *(name for name in rows.columns if name != "event_id")]
-        order = rows.sort_values(names, kind="stable", na_position="last").index.to_numpy()
-        duplicate[candidates[order]] = scan.iloc[order].duplicated().to_numpy()
+        identity = (events.epc, events.time, events.place, step_key, kind_key)
+        scan = _number_scans(key[candidates], [column[candidates] for column in identity])
+        order = _smallest_first(table, events.event_id, candidates, scan)
+        duplicate[candidates[order]] = pd.Series(scan[order]).duplicated().to_numpy()
     kept = np.flatnonzero(~duplicate)
     # Rows without an EPC are sorted as if they were one more journey, so that their order is fixed too.
     epc = np.where(events.epc[kept] < 0, len(events.codes), events.epc[kept]).astype(np.int32)
@@ -129,8 +119,43 @@ def merge(table: pa.Table, events: Events) -> Merged:
     return Merged(kept[journeys.order], duplicate)
 
 
-def _as_text(kind: pa.DataType) -> pd.StringDtype | None:
-    return pd.StringDtype() if pa.types.is_dictionary(kind) else None
+def _number_scans(key: np.ndarray, identity: list[np.ndarray]) -> np.ndarray:
+    """A number per scan, (C,): equal where all columns of the identity are; `key` is the mix of them."""
+    scan = pd.factorize(key)[0]
+    first = _first_rows(scan)[scan]
+    if all(np.array_equal(column, column[first]) for column in identity):
+        return scan
+    # Different scans share a mixed key, which hardly ever happens: count them in full.
+    return pd.DataFrame(dict(enumerate(identity))).groupby(list(range(len(identity)))).ngroup().to_numpy()
+
+
+def _first_rows(group: np.ndarray) -> np.ndarray:
+    """The first row of each group, (G,)."""
+    first = np.empty(group.max() + 1, dtype=np.int64)
+    first[group[::-1]] = np.arange(len(group))[::-1]
+    return first
+
+
+def _smallest_first(table: pa.Table, event_id: np.ndarray, candidates: np.ndarray, scan: np.ndarray) -> np.ndarray:
+    """An order of the candidates in which the row that stays comes before the others of its scan."""
+    first = _first_rows(scan)[scan]
+    keys = []
+    for name in ("event_id", *(name for name in table.column_names if name != "event_id")):
+        column = table.column(name)
+        if name == "event_id":
+            ranks = event_id[candidates]
+        elif pa.types.is_dictionary(column.type):
+            words = dictionary_array(column)
+            codes = dictionary_codes(words)[candidates]
+            if np.array_equal(codes, codes[first]):
+                continue
+            ranks = _rank_words(words, dictionary_codes(words))[candidates]
+        else:
+            ranks = _integers(column.cast(pa.int64()), np.iinfo(np.int64).max)[candidates]
+        # A scan sent twice is the same in nearly all columns; only those that differ are worth a sort.
+        if not np.array_equal(ranks, ranks[first]):
+            keys.append(ranks)
+    return np.lexsort(keys[::-1]) if keys else np.arange(len(candidates))
 
 
 def _meaning_or_word(meaning: np.ndarray, known: np.ndarray, codes: np.ndarray) -> np.ndarray:
@@ -152,6 +177,6 @@ def _mix(epc: np.ndarray, time: np.ndarray, place: np.ndarray, step: np.ndarray,
 
 
 @compiled
-def _mix_in(value: int, part: int) -> int:
+def _mix_in(value: np.uint64, part: np.uint64) -> np.uint64:
     value = (value ^ part) * np.uint64(0xBF58476D1CE4E5B9)
     return value ^ (value >> np.uint64(29))

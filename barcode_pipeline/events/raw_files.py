@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 import numpy as np
 import pyarrow as pa
@@ -44,6 +44,8 @@ from barcode_pipeline.events.times import read_times
 BLOCK_BYTES = 64 << 20
 """A file is read in pieces of this size, so that memory does not grow with the file."""
 LONGEST_HEADER = 1 << 20
+LONGEST_LINE = 256 << 20
+"""A longer line is no scan event, and what reads it (a gzip file may unpack to anything) would fill the memory."""
 
 _PLAIN_TEXT = ("scan_location", "hub_type", "business_step", "event_type", "product_name", "factory")
 _TEXT_OR_INTEGER = ("operator_id", "device_id", "manufacture_date", "expiry_date", "file_id")
@@ -61,6 +63,10 @@ REJECTED_SCHEMA = pa.schema([("line", pa.int64()), ("reason", pa.string()), ("ra
 
 class UnreadableFile(Exception):
     """The file as a whole cannot be read; the text says why and what to do."""
+
+
+class UnopenedFile(UnreadableFile):
+    """The system does not hand the file out: nothing is known of its content, and it has to be tried again."""
 
 
 @dataclass(frozen=True)
@@ -96,16 +102,16 @@ def read_raw_file(path: Path, zone: str) -> Iterator[Block]:
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise UnreadableFile(f"the gzip data are damaged or cut off ({error}): send the file again") from error
     except OSError as error:
-        raise UnreadableFile(f"the file cannot be opened ({error}): check its permissions") from error
+        raise UnopenedFile(f"the file cannot be opened ({error}): check its permissions") from error
 
 
 def _open(path: Path) -> IO[bytes]:
     """The bytes of a file, unpacked where they begin as gzip does, whatever the name says."""
     with path.open("rb") as stream:
         packed = stream.read(2) == b"\x1f\x8b"
-    if path.suffix == ".gz" and not packed and path.stat().st_size:
+    if path.suffix.lower() == ".gz" and not packed and path.stat().st_size:
         raise UnreadableFile("the name ends in .gz but the content is not gzip: send the file again")
-    return gzip.open(path) if packed else path.open("rb")
+    return cast(IO[bytes], gzip.open(path)) if packed else path.open("rb")
 
 
 def _first_line(stream: IO[bytes]) -> tuple[bytes, bytes]:
@@ -133,6 +139,8 @@ def _whole_lines(stream: IO[bytes], rest: bytes) -> tuple[bytes, bytes]:
             pieces.append(data[: end + 1])
             return b"".join(pieces), data[end + 1 :]
         pieces.append(data)
+        if sum(map(len, pieces)) > LONGEST_LINE:
+            raise UnreadableFile(f"a line is over {LONGEST_LINE >> 20} MB long: this is no file of events")
 
 
 def read_header(first: bytes) -> Header:

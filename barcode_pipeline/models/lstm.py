@@ -156,7 +156,8 @@ def load_lstm(path: Path, compute: Compute | None = None) -> LstmModel:
         if any(value.shape != (len(LABELS),) for value in asdict(calibration).values()):
             raise ValueError("the calibration is not of five labels")
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-        raise UserError(f"{path} is damaged ({error}): train again, or restore the file.") from error
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{path} is damaged ({reason}): train again, or restore the file.") from error
     network.eval()
     return LstmModel(network, calibration, about, compute or Compute())
 

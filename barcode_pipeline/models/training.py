@@ -90,6 +90,13 @@ def train_network(
         begun = time.perf_counter()
         loss = train_epoch(network, optimizer, train_on, settings, progress.epoch, compute)
         seconds = time.perf_counter() - begun
+        if not math.isfinite(loss):
+            if checkpoint is not None:
+                checkpoint.unlink(missing_ok=True)
+            raise UserError(
+                f"The training loss of epoch {progress.epoch + 1} is {loss}, no number to learn by: lower "
+                "training.learning_rate in configuration.toml and train again."
+            )
         figures = {"epoch": progress.epoch + 1, "train_loss": loss, **validate(network, validate_on, compute)}
         progress.history.append(figures)
         if figures["validation_loss"] < progress.best_loss:
@@ -103,14 +110,10 @@ def train_network(
             f"validation loss {figures['validation_loss']:.5f}  macro F1 {figures['validation_macro_f1']:.4f}  "
             f"{seconds:.1f} s, at most {left:.0f} s left"
         )
-    if checkpoint is not None:
-        checkpoint.unlink(missing_ok=True)
-    if not progress.best_state:
-        raise UserError(
-            "The training came to no finite validation loss: lower training.learning_rate in configuration.toml."
-        )
     network.load_state_dict(progress.best_state)
     network.eval()
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
     return progress.history
 
 

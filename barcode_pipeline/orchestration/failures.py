@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import dagster as dg
 
@@ -16,4 +19,7 @@ def told_in_one_sentence() -> Iterator[None]:
     try:
         yield
     except UserError as error:
+        # On the terminal Dagster buries the sentence under stack traces: there it is said once more at the end.
+        if Path(sys.argv[0]).name == "dagster" and sys.argv[1:3] == ["asset", "materialize"]:
+            atexit.register(print, f"\n{error}", file=sys.stderr)
         raise dg.Failure(description=str(error), allow_retries=False) from None

@@ -8,6 +8,7 @@ thousandth are the same to a model, which lets training count them once.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,8 @@ from barcode_pipeline.events.places import Reference, distance_between, route_be
 from barcode_pipeline.events.steps import IN, LEVEL_UNKNOWN, OUT
 from barcode_pipeline.events.times import SECONDS_PER_DAY
 from barcode_pipeline.rules.kernel import count_sites_of_second, is_same_site
+
+_PIECE = 8192
 
 FEATURE_VERSION = 1
 """Raised when a feature's meaning changes: a model of another version is refused."""
@@ -118,20 +121,44 @@ def compute_features(
     events: Events, reference: Reference, companies: tuple[str, ...], fastest_km_per_hour: float
 ) -> EventFeatures:
     """Features of every event, one or millions, in any order. `companies`: the registered ones."""
-    codes = parse_codes(events.codes, companies)
+    codes = _code_columns(parse_codes(events.codes, companies))
     travel = follow(events)
-    moved, site = travel.events, events.places.site
-    values = np.zeros((len(events), len(FEATURES)), dtype=np.float32)
-    position = np.zeros(len(events), dtype=np.int32)
-    _code_features(moved.epc, moved.time // SECONDS_PER_DAY, *_code_columns(codes), values)
-    _row_features(moved.level, moved.direction, site[moved.place], values)
-    sites, routes = reference.sites, reference.routes
-    _journey_features(
-        travel.journeys.offsets, travel.previous, moved.time, moved.level, moved.direction, moved.place,
-        moved.event_id, site, sites.distances, fastest_km_per_hour, routes.start,
-        routes.destination, routes.mean, routes.std, routes.minimum, values, position,
-    )  # fmt: skip
-    return EventFeatures(travel.by_row(values.astype(np.float16)), travel.by_row(position))
+    moved, site, routes = travel.events, events.places.site, reference.routes
+    offsets, order = travel.journeys.offsets, travel.journeys.order
+    out = np.empty((len(events), len(FEATURES)), dtype=np.float16)
+    position = np.empty(len(events), dtype=np.int32)
+    # Piece by piece: what is computed as float32 then never leaves the processor's cache.
+    for begin, end in _pieces(offsets, len(events)):
+        piece = slice(begin, end)
+        inside = offsets[np.searchsorted(offsets, begin) : np.searchsorted(offsets, end, side="right")] - begin
+        values = np.zeros((end - begin, len(FEATURES)), dtype=np.float32)
+        places = np.zeros(end - begin, dtype=np.int32)
+        time, level, direction, place = (
+            column[piece] for column in (moved.time, moved.level, moved.direction, moved.place)
+        )
+        _code_features(moved.epc[piece], time // SECONDS_PER_DAY, *codes, values)
+        _row_features(level, direction, site[place], values)
+        _journey_features(
+            inside, travel.previous[piece] - np.int32(begin), time, level, direction, place, moved.event_id[piece],
+            site, reference.sites.distances, fastest_km_per_hour, routes.start, routes.destination,
+            routes.mean, routes.std, routes.minimum, values, places,
+        )  # fmt: skip
+        out[order[piece]] = values
+        position[order[piece]] = places
+    return EventFeatures(out, position)
+
+
+def _pieces(offsets: np.ndarray, count: int) -> Iterator[tuple[int, int]]:
+    """Cut the order of travel into pieces of whole journeys, each of about `_PIECE` events or one journey."""
+    begin = 0
+    while begin < count:
+        end = min(begin + _PIECE, count)
+        if begin < offsets[-1]:
+            # The last journey that ends in the piece, or the first one where it is longer than a piece.
+            last = np.searchsorted(offsets, end, side="right") - 1
+            end = int(offsets[last]) if offsets[last] > begin else int(offsets[np.searchsorted(offsets, begin) + 1])
+        yield begin, end
+        begin = end
 
 
 def _code_columns(codes: ParsedCodes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

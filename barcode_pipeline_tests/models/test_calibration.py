@@ -1,0 +1,185 @@
+"""Calibration recovers what it should, keeps the order of scores, and sets the thresholds that trying all would."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import expit
+
+from barcode_pipeline.models.calibration import (
+    FEWEST_POSITIVES,
+    MOST_ALERTS,
+    Calibration,
+    best_f1,
+    best_threshold,
+    calibrate,
+)
+
+NEXT_BELOW_ONE = float(np.nextafter(np.float32(1), np.float32(0)))
+PROBABILITIES = st.one_of(
+    st.floats(0, 1, width=32), st.sampled_from((0.0, 0.25, 0.5, NEXT_BELOW_ONE, 1.0)), st.integers(0, 5).map(lambda n: n / 5)
+)
+
+
+def alerts_at(probability, threshold):
+    return Calibration(np.ones(1), np.zeros(1), np.array([threshold])).alerts(probability[:, None])[:, 0]
+
+
+def f1_of(alert, target):
+    return 2 * (alert & target).sum() / (alert.sum() + target.sum())
+
+
+@st.composite
+def judged(draw):
+    """(probabilities, targets) with at least one positive."""
+    pairs = draw(st.lists(st.tuples(PROBABILITIES, st.booleans()), min_size=1, max_size=40))
+    probability = np.array([one for one, _ in pairs], dtype=np.float32)
+    target = np.array([said for _, said in pairs])
+    target[draw(st.integers(0, len(target) - 1))] = True
+    return probability, target
+
+
+@settings(max_examples=400, deadline=None)
+@given(judged())
+def test_threshold_is_the_best_of_all(case):
+    probability, target = case
+    alert = alerts_at(probability, best_threshold(probability, target))
+    tried = [probability >= value for value in np.unique(probability)]
+    allowed = [one for one in tried if one.sum() <= MOST_ALERTS * target.sum()]
+    if not allowed:
+        assert not alert.any()
+        return
+    best = max(f1_of(one, target) for one in allowed)
+    assert f1_of(alert, target) == pytest.approx(best)
+    fewest = min(one.sum() for one in allowed if f1_of(one, target) == pytest.approx(best))
+    assert alert.sum() == fewest, "of several the highest threshold"
+
+
+@settings(max_examples=200, deadline=None)
+@given(judged())
+def test_alerts_are_never_more_than_so_many_per_positive(case):
+    probability, target = case
+    alert = alerts_at(probability, best_threshold(probability, target))
+    assert alert.sum() <= MOST_ALERTS * target.sum()
+
+
+def test_a_detector_that_knows_nothing_does_not_alert_on_everything():
+    probability, target = np.full(1000, 0.01, np.float32), np.arange(1000) < 10
+    assert not alerts_at(probability, best_threshold(probability, target)).any()
+    probability[:] = 1
+    assert not alerts_at(probability, best_threshold(probability, target)).any()
+
+
+def test_threshold_lies_halfway_to_the_next_probability():
+    probability, target = np.array([0.9, 0.8, 0.4, 0.1], np.float32), np.array([True, True, False, False])
+    assert best_threshold(probability, target) == pytest.approx(0.6)
+
+
+def test_probabilities_that_neighbour_each_other_are_told_apart():
+    probability, target = np.array([1.0, NEXT_BELOW_ONE], np.float32), np.array([True, False])
+    assert alerts_at(probability, best_threshold(probability, target)).tolist() == [True, False]
+    lower = np.nextafter(np.float32(NEXT_BELOW_ONE), np.float32(0))
+    probability = np.array([NEXT_BELOW_ONE, lower], np.float32)
+    assert alerts_at(probability, best_threshold(probability, target)).tolist() == [True, False]
+
+
+@settings(max_examples=200, deadline=None)
+@given(judged(), st.data())
+def test_best_f1_counts_rows_as_often_as_they_stand(case, data):
+    score, target = case
+    count = np.array(data.draw(st.lists(st.integers(1, 4), min_size=len(score), max_size=len(score))))
+    every_score, every_target = np.repeat(score, count), np.repeat(target, count)
+    tried = max(f1_of(every_score >= value, every_target) for value in np.unique(score))
+    assert best_f1(score, target, count) == pytest.approx(tried)
+
+
+def test_best_f1_of_no_positives_is_zero():
+    assert best_f1(np.array([0.3, 0.1]), np.zeros(2, bool), np.ones(2)) == 0.0
+
+
+def drawn_scores(slope, offset, count=20_000, seed=0):
+    random = np.random.default_rng(seed)
+    score = random.normal(size=(count, 5)).astype(np.float32) * 3
+    return score, random.random((count, 5)) < expit(score * slope + offset)
+
+
+def test_a_known_sigmoid_is_recovered():
+    slope, offset = np.array([0.3, 1.0, 2.0, 0.7, 1.5]), np.array([-3.0, -2.0, 0.0, 1.0, -4.0])
+    found = calibrate(*drawn_scores(slope, offset))
+    np.testing.assert_allclose(found.slope, slope, rtol=0.1)
+    np.testing.assert_allclose(found.offset, offset, atol=0.15)
+
+
+def test_probabilities_are_shares():
+    """Of events with a probability near p, a share near p is positive."""
+    score, target = drawn_scores(np.full(5, 1.2), np.full(5, -2.0), seed=1)
+    probability = calibrate(score, target).probabilities(score)
+    for low in (0.1, 0.3, 0.5, 0.7):
+        near = (probability >= low) & (probability < low + 0.2)
+        assert target[near].mean() == pytest.approx(probability[near].mean(), abs=0.03)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from((1e-6, 1.0, 1e6)), st.floats(-1e3, 1e3))
+def test_probabilities_keep_the_order_of_scores(seed, spread, center):
+    random = np.random.default_rng(seed)
+    score = (random.normal(size=(60, 5)) * spread + center).astype(np.float32)
+    target = random.random((60, 5)) < 0.3
+    found = calibrate(score, target)
+    assert (found.slope > 0).all()
+    probability = found.probabilities(score)
+    assert np.isfinite(probability).all()
+    assert ((probability >= 0) & (probability <= 1)).all()
+    for label in range(5):
+        assert (np.diff(probability[np.argsort(score[:, label]), label]) >= 0).all()
+
+
+def test_scores_against_the_truth_are_not_turned_round():
+    score, target = drawn_scores(np.full(5, -1.0), np.zeros(5), 2000)
+    assert (calibrate(score, target).slope > 0).all()
+
+
+def test_scores_that_separate_do_not_make_an_infinite_slope():
+    score = np.repeat(np.linspace(-1, 1, 200)[:, None], 5, axis=1)
+    found = calibrate(score, score > 0)
+    assert np.isfinite(found.slope).all()
+    alerts = found.alerts(found.probabilities(score))
+    np.testing.assert_array_equal(alerts, score > 0)
+
+
+@pytest.mark.parametrize("value", [0.1, 0.0, 1e6])
+def test_scores_that_are_all_the_same_stay_the_same(value):
+    score, target = np.full((1000, 5), value, np.float32), np.arange(1000)[:, None] < np.full(5, 300)
+    found = calibrate(score, target)
+    assert (found.slope < 100).all(), "rounding was taken for an order"
+    np.testing.assert_allclose(found.probabilities(score), 0.3, atol=0.02)
+
+
+@pytest.mark.parametrize("positives", [0, 1, FEWEST_POSITIVES - 1])
+def test_few_positives_leave_the_plain_settings(positives):
+    score, target = drawn_scores(np.ones(5), np.zeros(5), 500)
+    target[:, 2] = False
+    target[np.argsort(score[:, 2])[:positives], 2] = True
+    found = calibrate(score, target)
+    assert (found.slope[2], found.offset[2], found.threshold[2]) == (1.0, 0.0, 0.5)
+    assert found.slope[1] != 1.0
+
+
+def test_enough_positives_are_calibrated():
+    score, target = drawn_scores(np.ones(5), np.zeros(5), 500)
+    target[:, 2] = np.arange(500) < FEWEST_POSITIVES
+    assert calibrate(score, target).slope[2] != 1.0
+
+
+def test_nothing_but_positives_leaves_the_sigmoid():
+    score = np.random.default_rng(0).normal(size=(50, 5))
+    found = calibrate(score, np.ones((50, 5), bool))
+    np.testing.assert_array_equal(found.slope, 1)
+    assert found.alerts(found.probabilities(score)).all()
+
+
+def test_no_validation_leaves_the_plain_settings():
+    found = calibrate(np.zeros((0, 5), np.float32), np.zeros((0, 5), bool))
+    np.testing.assert_array_equal(found.threshold, 0.5)

@@ -1,0 +1,25 @@
+"""Models with random weights: what a file or a pass does with them is the same as with trained ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from barcode_pipeline.models.calibration import Calibration
+from barcode_pipeline.models.lstm import LstmModel
+from barcode_pipeline.models.network import Architecture, SequenceNetwork
+from barcode_pipeline.sequences.features import FEATURE_NAMES
+
+WIDTH = len(FEATURE_NAMES)
+
+
+def random_model(seed: int = 0, longest: int = 10, layers: int = 2) -> LstmModel:
+    torch.manual_seed(seed)
+    network = SequenceNetwork(Architecture(WIDTH, layers, 8, 0.3, longest))
+    random = np.random.default_rng(seed)
+    network.set_scaling(random.normal(size=(20, WIDTH)), np.ones(20))
+    with torch.no_grad():  # larger than at the start of training, so that scores differ
+        for parameter in network.parameters():
+            parameter *= 2
+    calibration = Calibration(random.random(5) + 0.5, random.normal(size=5), random.random(5))
+    return LstmModel(network, calibration, {"teacher": "rule_labels", "history": [{"epoch": 1}]})
