@@ -12,22 +12,25 @@ FIGURES ?=
 
 ENV := . ./env.sh
 INSTALLED := .venv/.installed
+HISTORY := .dagster_home/history/runs.db
 
 .PHONY: help install data run test test-slow lint bench clean
 
 help: ## What there is
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
-install: $(INSTALLED) ## Virtual environment with the tested versions of everything
+install: $(INSTALLED) $(HISTORY) ## Virtual environment with the tested versions of everything
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "make: $(PYTHON) is $$($(PYTHON) -V), and 3.11 or later is needed: make install PYTHON=python3.12" >&2; exit 1; }
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	@# Two first runs side by side would both create Dagster's tables: they are created here.
-	@$(ENV) && dagster instance info > /dev/null
 	@touch $@
+
+# Two first runs side by side would both create Dagster's tables: they are created here.
+$(HISTORY): | $(INSTALLED)
+	@$(ENV) && dagster instance info > /dev/null
 
 data: install ## Simulated scan events in data/raw (EVENTS, SEED), unless there are real ones
 	@$(ENV) && barcode-pipeline sample-data $(if $(EVENTS),--events $(EVENTS)) $(if $(SEED),--seed $(SEED))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,13 +45,19 @@ def lines(request: pytest.FixtureRequest) -> tuple[list[str], list[list[str]]]:
     return simulated_lines(simulate(World(events=2_500, event_ids=request.param)))
 
 
-@pytest.fixture
-def made(lines: tuple[list[str], list[list[str]]], tmp_path: Path) -> Workspace:
-    workspace = make_project(tmp_path / "made")
+@pytest.fixture(scope="module")
+def made_once(lines: tuple[list[str], list[list[str]]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    workspace = make_project(tmp_path_factory.mktemp("once"))
     write_rows(workspace.raw / "all.csv", *lines)
     workspace.intake.take_in()
     make_all(workspace)
-    return workspace
+    return workspace.root
+
+
+@pytest.fixture
+def made(made_once: Path, tmp_path: Path) -> Workspace:
+    """All dates made, in a folder that the test may spoil."""
+    return Workspace.open(shutil.copytree(made_once, tmp_path / "made"))
 
 
 def test_one_date_alone_gives_the_bytes_of_all_at_once(made: Workspace) -> None:

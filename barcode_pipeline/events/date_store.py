@@ -124,7 +124,8 @@ def one_chunk(table: pa.Table) -> pa.Table:
 def _by_day(table: pa.Table, day_of_row: np.ndarray, days: np.ndarray) -> tuple[pa.Table, np.ndarray]:
     """Rows grouped by day in the order of `days`, and where each day starts (D + 1,)."""
     place = np.argsort(days)
-    position = place[np.searchsorted(days[place], day_of_row)] if len(days) else np.zeros(0, dtype=np.int64)
+    found = np.searchsorted(days[place], day_of_row)
+    position = place[np.minimum(found, len(days) - 1)] if len(days) else np.zeros(0, dtype=np.int64)
     if not np.array_equal(days[position], day_of_row):
         raise ValueError("a row lies on a day that was not asked to be written")
     starts = np.concatenate([[0], np.cumsum(np.bincount(position, minlength=len(days)))])

@@ -11,6 +11,7 @@ from barcode_pipeline.events.formats import EVENT_SCHEMA
 from barcode_pipeline.events.journeys import Events, follow
 from barcode_pipeline.events.places import NO_LOCATION_ID, Reference, distance_km, route_between
 from barcode_pipeline.events.steps import DIRECTION_NAMES, LEVEL_NAMES
+from barcode_pipeline.events.text import dictionary_array, dictionary_codes
 
 _WORDS = pa.dictionary(pa.int32(), pa.string())
 
@@ -54,7 +55,7 @@ def enrich(table: pa.Table, events: Events, reference: Reference) -> pa.Table:
         "direction": _named(events.direction, DIRECTION_NAMES),
         "latitude": _of_site(sites.latitude, site),
         "longitude": _of_site(sites.longitude, site),
-        "previous_location": _names_of_previous(previous, events),
+        "previous_location": _names_of_previous(previous, events, table.column("location_text")),
         "hours_since_previous": _number(hours),
         "distance_km": _number(distance),
         "transition_hours_mean": _of_site(routes.mean, route),
@@ -105,10 +106,14 @@ def _named(codes: np.ndarray, names: tuple[str, ...]) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(indices, pa.array(names))
 
 
-def _names_of_previous(previous: np.ndarray, events: Events) -> pa.DictionaryArray:
+def _names_of_previous(previous: np.ndarray, events: Events, location_text: pa.ChunkedArray) -> pa.DictionaryArray:
     """Name of the place before: the site's, else the unknown place's name or id."""
     places = events.places
     ids = pa.array(places.location_id, mask=places.location_id == NO_LOCATION_ID).cast(pa.string())
-    words = pc.fill_null(pc.coalesce(places.name, ids), "unknown").dictionary_encode()
+    given = dictionary_array(location_text)
+    text_of_place = np.full(len(places), -1, dtype=np.int32)
+    text_of_place[events.place] = dictionary_codes(given)  # an id that is no integer is the same in all rows of a place
+    texts = given.dictionary.take(pa.array(text_of_place, mask=text_of_place < 0))
+    words = pc.fill_null(pc.coalesce(places.name, ids, texts), "unknown").dictionary_encode()
     place = pa.array(np.where(previous >= 0, events.place[previous], 0), mask=previous < 0)
     return pa.DictionaryArray.from_arrays(words.indices.take(place), words.dictionary)

@@ -11,8 +11,7 @@ from scipy.special import expit
 from barcode_pipeline.events.formats import LABELS
 
 FEWEST_POSITIVES = 5
-"""With fewer positives in validation a label keeps the plain settings: probability as is, threshold 0.5."""
-
+"""With fewer positives in validation a label's threshold is 0.5."""
 MOST_ALERTS = 5
 """Alerts per positive of validation that a threshold may give at most."""
 
@@ -43,7 +42,7 @@ def calibrate(scores: np.ndarray, targets: np.ndarray) -> Calibration:
     slope, offset, threshold = np.ones(len(LABELS)), np.zeros(len(LABELS)), np.full(len(LABELS), 0.5)
     for label in range(len(LABELS)):
         score, target = scores[:, label].astype(np.float64), targets[:, label]
-        if FEWEST_POSITIVES <= target.sum() < len(target):
+        if len(target):
             slope[label], offset[label] = _fit_sigmoid(score, target)
     fitted = Calibration(slope, offset, threshold)
     probability = fitted.probabilities(scores)
@@ -72,7 +71,7 @@ def _fit_sigmoid(score: np.ndarray, target: np.ndarray) -> tuple[float, float]:
         value = np.logaddexp(0, logit).sum() - (soft * logit).sum()
         return value / len(score), np.array([(residual * standard).sum() * grown, residual.sum()]) / len(score)
 
-    start = np.array([0.0, np.log(positives / negatives)])
+    start = np.array([0.0, np.log((positives + 1) / (negatives + 1))])
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(-6, 6), (-50, 50)])
     slope = float(np.exp(found.x[0])) / spread
     return slope, float(found.x[1]) - slope * center

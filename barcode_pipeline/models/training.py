@@ -28,11 +28,14 @@ from barcode_pipeline.models.passes import DistinctPasses
 
 Say = Callable[[str], None]
 
+FEWEST_BATCHES = 100
+"""Batches per epoch, at the least."""
+
 
 @dataclass(frozen=True)
 class TrainingSettings:
     """epochs: at most. patience: epochs without a better validation loss before it stops. batch_events: steps
-    read out per batch. learning_rate: the highest of a warm-up and cosine schedule over `epochs`. seed."""
+    per batch, at most. learning_rate: the highest of a warm-up and cosine schedule over `epochs`. seed."""
 
     epochs: int = 16
     patience: int = 4
@@ -191,12 +194,17 @@ def validate(network: SequenceNetwork, passes: list[Batch], compute: Compute) ->
 
 
 def _batches(passes: list[Batch], settings: TrainingSettings, epoch: int) -> Iterator[Batch]:
-    """Batches of passes of one length, each of about `batch_events` steps, in random order."""
+    """Batches of passes of one length, each of about `batch_events` steps, in random order.
+
+    Little data makes smaller batches, so that an epoch is never fewer than about `FEWEST_BATCHES` steps of learning.
+    """
     draw = np.random.default_rng([settings.seed, epoch])
+    steps = sum(some.weights.numel() for some in passes)
+    batch_events = max(1, min(settings.batch_events, steps // FEWEST_BATCHES))
     plan: list[tuple[int, np.ndarray]] = []
     for bucket, some in enumerate(passes):
         count, length = some.weights.shape
-        size = max(1, settings.batch_events // length)
+        size = max(1, batch_events // length)
         order = draw.permutation(count)
         plan.extend((bucket, order[start : start + size]) for start in range(0, count, size))
     for place in draw.permutation(len(plan)):

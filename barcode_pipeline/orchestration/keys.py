@@ -9,8 +9,12 @@ import pandas as pd
 import pyarrow as pa
 
 from barcode_pipeline.events.formats import KEY_COLUMNS
+from barcode_pipeline.events.text import dictionary_array
 from barcode_pipeline.events.times import day_of
 from barcode_pipeline.workspace import Workspace
+
+_NOTHING = -(2**63)
+"""Stands for a missing number."""
 
 
 def repeated_keys(workspace: Workspace, days: Sequence[int]) -> dict[int, int]:
@@ -28,7 +32,6 @@ def repeated_keys(workspace: Workspace, days: Sequence[int]) -> dict[int, int]:
 
 def _codes(column: pa.ChunkedArray) -> np.ndarray:
     """(N,) int64, equal where the values are, nulls included."""
-    if not pa.types.is_dictionary(column.type):
-        column = column.dictionary_encode()
-    indices = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
-    return indices.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    if pa.types.is_dictionary(column.type):
+        return dictionary_array(column).indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return column.cast(pa.int64()).fill_null(_NOTHING).to_numpy()

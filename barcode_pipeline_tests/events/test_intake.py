@@ -212,7 +212,7 @@ def test_accounts_of_a_date(workspace: Workspace) -> None:
 def test_another_format_version_is_refused(workspace: Workspace) -> None:
     with sqlite3.connect(workspace.intake.folder / "ledger.sqlite") as ledger:
         ledger.execute("PRAGMA user_version = 99")
-    with pytest.raises(UserError, match="format version 99.*remove that folder and run `make run`"):
+    with pytest.raises(UserError, match=r"format version 99.*remove that folder and run `make run`"):
         workspace.intake.take_in()
 
 

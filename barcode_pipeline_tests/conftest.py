@@ -1,0 +1,60 @@
+"""One small project, from simulated files to the report, for the tests that look at the whole."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from barcode_pipeline import chain
+from barcode_pipeline.configuration import Configuration
+from barcode_pipeline.learning import TrainedModel, make_scores, train_baselines, train_model
+from barcode_pipeline.models.compute import Compute
+from barcode_pipeline.reporting import Report, make_report
+from barcode_pipeline.simulator import World, write_simulation
+from barcode_pipeline.workspace import Workspace
+
+CONFIGURATION = Configuration.model_validate(
+    {"training": {"epochs": 3}, "model": {"width": 16}, "evaluation": {"bootstrap_replicates": 20, "suspicious_epcs": 6}}
+)
+
+
+@dataclass
+class SmallProject:
+    """What became of each step. Tests that change a file ask for `copy_of_project`."""
+
+    workspace: Workspace
+    days: list[int]
+    trained: TrainedModel
+    seconds: dict[str, float]
+    rows: dict[int, int]
+    report: Report
+    said: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="session")
+def small_project(tmp_path_factory: pytest.TempPathFactory) -> SmallProject:
+    """About 5,000 events, all models trained, all dates scored, one report."""
+    workspace = Workspace(tmp_path_factory.mktemp("project"), CONFIGURATION)
+    write_simulation(workspace.root, World(events=5000, seed=11))
+    workspace.intake.take_in()
+    days = workspace.intake.days()
+    for make in (chain.make_merged, chain.make_enriched, chain.make_labels, chain.make_sequences):
+        make(workspace, days)
+    chain.make_split(workspace)
+    said: list[str] = []
+    trained = train_model(workspace, Compute(), said.append)
+    seconds = train_baselines(workspace, Compute(), said.append)
+    rows = make_scores(workspace, days)
+    report = make_report(workspace, "20250901-120000", "2025-09-01 12:00:00", said.append)
+    return SmallProject(workspace, days, trained, seconds, rows, report, said)
+
+
+@pytest.fixture
+def copy_of_project(small_project: SmallProject, tmp_path: Path) -> Workspace:
+    """The same project in a folder of the test's own."""
+    root = tmp_path / "project"
+    shutil.copytree(small_project.workspace.root, root, symlinks=True)
+    return Workspace(root, small_project.workspace.configuration)

@@ -1,0 +1,84 @@
+"""`python -m benchmarks [NAME …]`: measure all figures, or those named, print them and note them in results.json."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from barcode_pipeline.errors import UserError
+from benchmarks.data_plane import data_plane_ratio, growth_ratio
+from benchmarks.results import RESULTS, Figure, table, write_results
+from benchmarks.rules import rules_events_per_second
+from benchmarks.training import train_speedup
+from benchmarks.whole_run import whole_run
+from benchmarks.worlds import Worlds
+
+Measure = Callable[[Worlds], dict[str, Figure]]
+
+FIGURES: dict[str, Measure] = {
+    "data_plane_ratio": data_plane_ratio,
+    "growth_ratio": growth_ratio,
+    "rules_events_per_second": rules_events_per_second,
+    "train_speedup": train_speedup,
+    "train_speedup_every_pass_computed": train_speedup,
+    "train_epoch_seconds": train_speedup,
+    "peak_memory_gb": whole_run,
+    "run_seconds": whole_run,
+}
+"""Which function measures a figure; one function may measure several at once."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure; 0 where it ended well, 2 where the user has to put something right."""
+    parser = argparse.ArgumentParser(prog="benchmarks", description="Measure the figures of this project.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(FIGURES)} (default: all)")
+    parser.add_argument(
+        "--events", type=int, metavar="N", help="try it on another number of events: nothing is noted in results.json"
+    )
+    chosen = parser.parse_args(arguments)
+    try:
+        measures = chosen_measures(chosen.names)
+        results = RESULTS if chosen.events is None else None
+        with tempfile.TemporaryDirectory(prefix="barcode_benchmarks_") as folder:
+            worlds = Worlds(Path(folder), chosen.events) if chosen.events else Worlds(Path(folder))
+            figures = measure_all(measures, worlds, results)
+    except UserError as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        return 2
+    print(f"\n{table(figures)}")
+    if results:
+        print(f"\n{results}")
+    return 0
+
+
+def chosen_measures(names: Sequence[str]) -> list[Measure]:
+    """What has to be run for the figures named, by spaces or commas; all without a name. `UserError` for others."""
+    wanted = [name for word in names for name in word.replace(",", " ").split()] or list(FIGURES)
+    unknown = [name for name in wanted if name not in FIGURES]
+    if unknown:
+        raise UserError(f"There is no figure {', '.join(unknown)}: use some of {', '.join(FIGURES)}.")
+    return list(dict.fromkeys(FIGURES[name] for name in wanted))
+
+
+def measure_all(measures: Sequence[Measure], worlds: Worlds, results: Path | None) -> dict[str, Figure]:
+    """Run one after the other; each one's figures are noted at once, so that a later failure does not lose them."""
+    if sys.platform == "linux" and (load := os.getloadavg()[0]) > 0.7:
+        print(f"The load is {load:.1f}: something else is running, and the figures will suffer for it.", flush=True)
+    figures: dict[str, Figure] = {}
+    for measure in measures:
+        started = time.perf_counter()
+        found = measure(worlds)
+        print(f"{', '.join(found)}: measured in {time.perf_counter() - started:.0f} s", flush=True)
+        figures |= found
+        if results:
+            write_results(found, results)
+    return figures
+
+
+if __name__ == "__main__":
+    sys.exit(main())
