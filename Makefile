@@ -41,7 +41,7 @@ run: data ## Everything from raw files to the report, through Dagster, over all 
 	  barcode-pipeline show-metrics
 
 test: install ## The tests
-	@$(ENV) && pytest -q -n 2
+	@$(ENV) && pytest -q -n 2 --dist loadfile
 
 test-slow: install ## The tests that take minutes
 	@$(ENV) && pytest -q -m slow

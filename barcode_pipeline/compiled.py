@@ -28,7 +28,8 @@ def compiled(function: _Function) -> _Function:
 
 def inlined(function: _Function) -> _Function:
     """Compile a small function into each compiled caller: a call with many arrays costs more than such a body."""
-    return numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")(function)
+    kernel: Any = numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")(function)
+    return kernel
 
 
 def _cache_folder() -> Path:

@@ -13,7 +13,7 @@ from barcode_pipeline.configuration import Configuration
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.evaluation.performance_log import LOG_COLUMNS
 from barcode_pipeline.evaluation.truth import match_truth, read_truth
-from barcode_pipeline.events.formats import KEY_COLUMNS, LABELS
+from barcode_pipeline.events.formats import KEY_COLUMNS
 from barcode_pipeline.models.baselines.registry import BASELINES
 from barcode_pipeline.reporting import make_report
 from barcode_pipeline.sequences.training_set import read_training_set
@@ -44,18 +44,20 @@ def test_every_detector_is_judged_on_the_same_events(small_project):
     assert {row["model"] for row in rows} == MODELS
     by_group = {}
     for row in rows:
-        key = (row["stratum"], row["reference"], row["label"], row["variant"]) if "variant" in row else (
-            row["stratum"], row["reference"], row["label"])  # fmt: skip
+        key = tuple(row[name] for name in ("stratum", "reference", "variants", "label"))
         by_group.setdefault(key, set()).add((row["events"], row["positives"]))
     assert all(len(found) == 1 for found in by_group.values()), "detectors were judged on different events"
 
 
-def test_the_rules_are_right_about_themselves_and_not_about_truth(small_project):
-    rows = [row for row in small_project.report.rows if row["model"] == "rules" and row["positives"]]
-    own = [row["f1"] for row in rows if "rule" in row["reference"]]
-    assert own and all(value == pytest.approx(1.0) for value in own)
-    against_truth = [row["recall"] for row in rows if row["reference"] == "truth" and row["label"] in LABELS]
-    assert against_truth and min(against_truth) < 1.0
+def test_the_rules_agree_with_themselves_and_not_with_all_of_truth(small_project):
+    rows = [row for row in small_project.report.rows if row["model"] == "rules"]
+    assert {row["reference"] for row in rows} == {"rules", "truth"}
+    for row in rows:
+        if row["reference"] == "rules":
+            assert row["f1"] in (None, 1.0)
+            assert "its own reference" in row["note"]
+    of_truth = [row["recall"] for row in rows if row["reference"] == "truth" and row["recall"] is not None]
+    assert min(of_truth) < 1 and max(of_truth) > 0.5
 
 
 def test_the_log_has_the_rows_of_the_report(small_project):
@@ -117,7 +119,7 @@ def test_facts_of_the_data_add_up(small_project):
     assert model["file"] == small_project.trained.path.name
     assert model["epochs"] == len(small_project.trained.model.about["history"]) <= 3
     np.testing.assert_allclose(
-        list(model["thresholds"].values()), small_project.trained.model.calibration.threshold, rtol=1e-6
+        list(model["thresholds"].values()), small_project.trained.model.calibration.threshold, atol=1e-6
     )
 
 

@@ -12,11 +12,14 @@ from pathlib import Path
 
 from barcode_pipeline.errors import UserError
 from benchmarks.data_plane import data_plane_ratio, growth_ratio
-from benchmarks.results import RESULTS, Figure, table, write_results
+from benchmarks.results import RESULTS, Figure, rounded, table, write_results
 from benchmarks.rules import rules_events_per_second
 from benchmarks.training import train_speedup
 from benchmarks.whole_run import whole_run
 from benchmarks.worlds import Worlds
+
+BUSY = 0.7
+"""From this load on something else is running."""
 
 Measure = Callable[[Worlds], dict[str, Figure]]
 
@@ -67,16 +70,17 @@ def chosen_measures(names: Sequence[str]) -> list[Measure]:
 
 def measure_all(measures: Sequence[Measure], worlds: Worlds, results: Path | None) -> dict[str, Figure]:
     """Run one after the other; each one's figures are noted at once, so that a later failure does not lose them."""
-    if sys.platform == "linux" and (load := os.getloadavg()[0]) > 0.7:
+    load = os.getloadavg()[0]
+    if load > BUSY:
         print(f"The load is {load:.1f}: something else is running, and the figures will suffer for it.", flush=True)
     figures: dict[str, Figure] = {}
     for measure in measures:
-        started = time.perf_counter()
+        started, load = time.perf_counter(), os.getloadavg()[0]
         found = measure(worlds)
         print(f"{', '.join(found)}: measured in {time.perf_counter() - started:.0f} s", flush=True)
         figures |= found
         if results:
-            write_results(found, results)
+            write_results(found, results, rounded(load))
     return figures
 
 

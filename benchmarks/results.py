@@ -62,8 +62,10 @@ def rounded(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-def write_results(figures: Mapping[str, Figure], path: Path = RESULTS) -> None:
+def write_results(figures: Mapping[str, Figure], path: Path = RESULTS, load_before: float | None = None) -> None:
     """Put figures into the file, beside and renamed. Those of earlier runs stay, with the commit of their own.
+
+    load_before: the load of the machine just before they were measured: above about 1 they are not to be trusted.
 
     Raises UserError where the file that lies there cannot be read.
     """
@@ -73,7 +75,8 @@ def write_results(figures: Mapping[str, Figure], path: Path = RESULTS) -> None:
     if earlier.get("machine", here) != here:
         kept = {name: {"machine": earlier["machine"], **entry} for name, entry in kept.items()}
     measured = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    new = {name: {**figure.entry(), "measured": measured, "commit": commit} for name, figure in figures.items()}
+    where = {"measured": measured, "commit": commit, "load_before": load_before}
+    new = {name: {**figure.entry(), **where} for name, figure in figures.items()}
     content = {"figures": {**kept, **new}, "machine": here, "commit": commit}
     with written_beside(path) as beside:
         beside.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -196,7 +196,9 @@ def _hours(hours: pd.Series) -> pd.Series:
     texts = np.where(
         values < 59.5 / 60,
         pd.Series(values * 60).map("{:.0f} min".format),
-        np.where(values < 71.95, pd.Series(values).map("{:.1f} h".format), pd.Series(values / 24).map("{:.0f} d".format)),
+        np.where(
+            values < 71.95, pd.Series(values).map("{:.1f} h".format), pd.Series(values / 24).map("{:.0f} d".format)
+        ),
     )
     return pd.Series(texts, index=hours.index, dtype=object).str.replace(".0 h", " h", regex=False)
 

@@ -84,6 +84,8 @@ def train_lstm(
         np.concatenate([some.features[read] for some, read in zip(training_passes, steps, strict=True)]).astype(float),
         np.concatenate([some.weights[read] for some, read in zip(training_passes, steps, strict=True)]).astype(float),
     )
+    # Half a positive and half a negative more keep the rates off 0 and 1.
+    network.set_base_rates((targets[use].sum(axis=0) + 0.5) / (use.sum() + 1))
     say(
         f"training on {int(use.sum()):,} events, {sum(int(read.sum()) for read in steps):,} of them distinct, "
         f"validating on {int(validation.sum()):,}, on {compute.describe()}"

@@ -53,6 +53,15 @@ class SequenceNetwork(nn.Module):
         states, _ = self.lstm((features - self.mean) / self.spread)
         return self.head(self.dropout(states))
 
+    def set_base_rates(self, rates: np.ndarray) -> None:
+        """Start from the share of positives of each label, (5,) between 0 and 1.
+
+        Labels are rare: a network that starts at one half spends its first epochs on learning no more than that, and
+        the few positives do not get through. T.-Y. Lin et al., "Focal loss for dense object detection", 2017.
+        """
+        with torch.no_grad():
+            self.head.bias.copy_(torch.from_numpy(np.log(rates / (1 - rates)).astype(np.float32)))
+
     def set_scaling(self, values: np.ndarray, weights: np.ndarray) -> None:
         """Take mean and spread of the features from training events: values (n, F), weights (n,)."""
         total = weights.sum()

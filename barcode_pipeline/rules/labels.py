@@ -41,7 +41,7 @@ def score_events(events: Events, reference: Reference, settings: RuleSettings) -
     scores = np.zeros((len(events), len(LABELS)), dtype=np.uint8)
     evidence = np.zeros((len(events), len(LABELS)), dtype=np.uint16)
     sites, routes = reference.sites, reference.routes
-    _judge_codes(moved.epc, moved.time, *_code_columns(codes), scores, evidence)
+    _judge_codes(moved.epc, moved.time, scores, evidence, *_code_columns(codes))
     _judge_journeys(
         travel.journeys.offsets, travel.previous, travel.late, settings.v_max,
         moved.time, moved.level, moved.direction, moved.place, events.places.site, sites.distances,
@@ -67,6 +67,8 @@ def _code_columns(codes: ParsedCodes) -> tuple[np.ndarray, ...]:
 def _judge_codes(
     epc: np.ndarray,
     time: np.ndarray,
+    scores: np.ndarray,
+    evidence: np.ndarray,
     six_parts: np.ndarray,
     header_is_001: np.ndarray,
     company: np.ndarray,
@@ -75,8 +77,6 @@ def _judge_codes(
     serial_digits_9: np.ndarray,
     manufacture_day: np.ndarray,
     too_old_after_day: np.ndarray,
-    scores: np.ndarray,
-    evidence: np.ndarray,
 ) -> None:
     for row in range(len(epc)):
         scores[row, FAKE], evidence[row, FAKE] = epc_fake(

@@ -265,7 +265,7 @@ def test_lengths_of_time_in_words(hours, words):
 WORDLESS = re.compile(r"\b(nan|none|nat|null|<na>)\b", re.IGNORECASE)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(strategies.cases())
 def test_whatever_comes_words_are_whole(case):
     every = [(row, label) for row in range(len(case.rows)) for label in range(len(LABELS))]

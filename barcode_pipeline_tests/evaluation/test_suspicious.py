@@ -29,9 +29,7 @@ def event(epc, day, hour, probabilities=(), alerts=(), reason=None, place="hub",
 
 
 def table_of(rows, schema):
-    return pa.table(
-        [pa.array([row.get(field.name) for row in rows], field.type) for field in schema], schema=schema
-    )
+    return pa.table([pa.array([row.get(field.name) for row in rows], field.type) for field in schema], schema=schema)
 
 
 @pytest.fixture

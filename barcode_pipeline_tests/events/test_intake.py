@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -235,3 +237,17 @@ def test_nothing_there(tmp_path: Path) -> None:
     assert workspace.intake.days() == []
     table, files, found = workspace.intake.read([FIRST_DAY])
     assert (len(table), len(files), found) == (0, 0, [])
+
+
+def test_two_intakes_wait_for_each_other(workspace: Workspace) -> None:
+    """Else one would remove the stores that the other has not yet entered in its ledger."""
+    (workspace.raw / "c.csv").write_bytes(text(line(location_id="5")))
+    taken: list[TakenFile] = []
+    other = threading.Thread(target=lambda: taken.extend(workspace.intake.take_in()))
+    with (workspace.intake.folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        other.start()
+        other.join(0.3)
+        assert other.is_alive() and taken == []
+    other.join(20)
+    assert names(taken) == ["c.csv"]

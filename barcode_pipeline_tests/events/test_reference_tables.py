@@ -68,11 +68,14 @@ REFUSED_SITES = {
     "id of 31 digits": (SITES.replace("2,3,Hub", f"2,{10**30},Hub"), ["line 3 has no whole number in location_id"]),
     "name missing": (SITES.replace("Hub", " null "), ["line 3 has no scan_location"]),
     "two names of one id": (SITES + "4,3,Depot,37.3,127.35,\n", ["lines 3, 5 contradict each other on location_id 3"]),
-    "one id in two forms": (SITES + "4,3.0,Depot,1,1,\n", ["lines 3, 5 contradict each other on location_id 3"]),
+    "one id in two forms": (SITES + "4,3.0,Depot,1,1,\n", ["lines 3, 5 contradict", "location_id 3"]),
     "two places of one site": (SITES + "4,3,Hub,37.4,127.35,\n", ["lines 3, 5 contradict", "keep one and run again"]),
-    "two ids of one name": (SITES + "4,9,Hub,37.3,127.35,\n", ["lines 3, 5 contradict each other on scan_location"]),
+    "two ids of one name": (SITES + "4,9,Hub,37.3,127.35,\n", ["lines 3, 5 contradict", "scan_location Hub"]),
     "lines after a blank one": (SITES.replace("3,5,Shop,,", "\n\n3,5,Shop,x,"), ["line 6 has no number in Latitude"]),
-    "many wrong lines": (SITES + "".join(f"4,{n},s{n},x,1,\n" for n in range(10, 16)), ["lines 5, 6, 7 and 3 more have"]),
+    "line after a break in quotes": (
+        SITES.replace("Hub", '"Hu\nb"').replace("5,Shop,", "5,Shop,x"), ["line 5 has no number in Latitude"]
+    ),
+    "many lines": (SITES + "".join(f"4,{n},s{n},x,1,\n" for n in range(10, 16)), ["lines 5, 6, 7 and 3 more have no"]),
 }  # fmt: skip
 
 
@@ -115,7 +118,7 @@ SAME = {
     "blank lines and lines of separators": (SITES.replace("2,3", "\n,,,,,\n2,3"), ROUTES + "\n\n,,,,,,\n"),
     "trailing separators": (SITES.replace(",\n", ",,,\n"), ROUTES.replace("\nHub", ",\nHub")),
     "blanks and quotes": (SITES.replace("Hub", '"Hub"'), ROUTES.replace("Plant", " Plant ")),
-    "other forms of numbers": (SITES.replace("2,3,", "2,03.0,").replace("37.3,", "3.73e1,"), ROUTES.replace("5.3", "5.30")),
+    "other forms of numbers": (SITES.replace(",3,Hub,37.3", ",03.0,Hub,3.73e1"), ROUTES.replace("5.3", "5.30")),
     "rows twice": (SITES + "9,7.0,Plant,37.3820,126.642,\n", ROUTES + "Plant,Hub,5.30,2.4,1.5,9.9,100\n"),
     "rows in another order": ("\n".join([(rows := SITES.split("\n"))[0], *rows[:0:-1]]), ROUTES),
     "unknown names in routes": (SITES, ROUTES + "Mars,Hub,1,1,1,1,1\nHub,Mars,1,1,1,1,1\n,Hub,1,1,1,1,1\n"),

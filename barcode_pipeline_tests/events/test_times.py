@@ -121,8 +121,8 @@ def test_fractions_are_cut_off_also_before_1970() -> None:
     ]
 
 
-def test_missing_word() -> None:
-    assert read(None, "") == [None, None]
+def test_missing_word_and_a_year_that_never_was() -> None:
+    assert read(None, "", "0000-07-01 09:00:00", "0000-02-29 09:00:00Z") == [None] * 4
 
 
 @given(st.dates())

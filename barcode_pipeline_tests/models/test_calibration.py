@@ -19,7 +19,9 @@ from barcode_pipeline.models.calibration import (
 
 NEXT_BELOW_ONE = float(np.nextafter(np.float32(1), np.float32(0)))
 PROBABILITIES = st.one_of(
-    st.floats(0, 1, width=32), st.sampled_from((0.0, 0.25, 0.5, NEXT_BELOW_ONE, 1.0)), st.integers(0, 5).map(lambda n: n / 5)
+    st.floats(0, 1, width=32),
+    st.sampled_from((0.0, 0.25, 0.5, NEXT_BELOW_ONE, 1.0)),
+    st.integers(0, 5).map(lambda n: n / 5),
 )
 
 
@@ -41,7 +43,7 @@ def judged(draw):
     return probability, target
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(judged())
 def test_threshold_is_the_best_of_all(case):
     probability, target = case
@@ -121,7 +123,7 @@ def test_probabilities_are_shares():
         assert target[near].mean() == pytest.approx(probability[near].mean(), abs=0.03)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from((1e-6, 1.0, 1e6)), st.floats(-1e3, 1e3))
 def test_probabilities_keep_the_order_of_scores(seed, spread, center):
     random = np.random.default_rng(seed)

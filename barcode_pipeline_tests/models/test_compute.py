@@ -17,7 +17,13 @@ def card(monkeypatch):
 
 @pytest.mark.parametrize(
     ("there", "asked", "chosen"),
-    [(True, "auto", "cuda"), (False, "auto", "cpu"), (True, "cpu", "cpu"), (False, "cpu", "cpu"), (True, "cuda", "cuda")],
+    [
+        (True, "auto", "cuda"),
+        (False, "auto", "cpu"),
+        (True, "cpu", "cpu"),
+        (False, "cpu", "cpu"),
+        (True, "cuda", "cuda"),
+    ],
 )
 def test_auto_takes_cuda_where_there_is_one(card, there, asked, chosen):
     card(there)

@@ -88,7 +88,9 @@ def test_loss_and_gradient_are_those_of_all_windows_one_by_one(case, longest, la
 
     total = torch.zeros(())
     for some in distinct_training_passes(journeys, targets, use, longest):
-        batch = Batch(*(torch.from_numpy(array.astype(np.float32)) for array in (some.features, some.targets, some.weights)))
+        batch = Batch(
+            *(torch.from_numpy(array.astype(np.float32)) for array in (some.features, some.targets, some.weights))
+        )
         total = total + weighted_loss(network(batch.features), batch)
     gradient = torch.autograd.grad(total, list(network.parameters()))
     torch.testing.assert_close(total, expected, rtol=1e-5, atol=1e-4)

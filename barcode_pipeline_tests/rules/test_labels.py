@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from barcode_pipeline.events.formats import LABELS
 from barcode_pipeline.events.merging import merge, read_events
@@ -45,9 +45,7 @@ def test_worked_examples(example):
     assert [{label: score for label, score in found[i].items() if score} for i in range(len(rows))] == expected
 
 
-@settings(max_examples=400, deadline=None)
-@given(strategies.cases())
-def test_kernel_equals_the_slow_reading(case):
+def compare(case):
     world, rows = case.world, case.rows
     expected = reference_rules.label_rows(rows, world.sites, world.routes, case.settings)
     found = scores_of(world.sites, world.routes, rows, case.settings)
@@ -56,9 +54,32 @@ def test_kernel_equals_the_slow_reading(case):
         assert found[number] == expected[number], rows[number]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=300, deadline=None)
+@given(strategies.cases())
+def test_kernel_equals_the_slow_reading(case):
+    compare(case)
+
+
+@pytest.mark.parametrize("kind", ["code_cases", "tie_cases", "route_cases"])
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_kernel_equals_the_slow_reading_where_a_rule_hangs_on_little(kind, data):
+    compare(data.draw(getattr(strategies, kind)()))
+
+
+@settings(max_examples=80, deadline=None)
+@given(strategies.tie_cases())
+def test_duplicates_in_ties_equal_the_slow_reading(case):
+    compare_duplicates(case)
+
+
+@settings(max_examples=120, deadline=None)
 @given(strategies.cases())
 def test_duplicates_equal_the_slow_reading(case):
+    compare_duplicates(case)
+
+
+def compare_duplicates(case):
     world, rows = case.world, case.rows
     table, numbers = events_table(rows, case.settings.zone)
     merged = merge(table, read_events(table, reference(world.sites, world.routes).sites))
@@ -67,7 +88,7 @@ def test_duplicates_equal_the_slow_reading(case):
     assert sorted(map(identity(case), numbers[merged.rows])) == sorted(map(identity(case), expected))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(strategies.cases())
 def test_order_of_rows_changes_nothing(case):
     world, rows = case.world, case.rows

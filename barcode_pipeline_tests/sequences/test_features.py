@@ -195,7 +195,7 @@ def test_no_rule_score_or_label_is_a_feature():
     assert not [name for name in FEATURE_NAMES if name.replace("_", "") in words or "score" in name]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(strategies.cases())
 def test_features_are_finite_and_within_their_range(case):
     values = features_of(case.rows, case.world.sites, case.world.routes, case.settings)
@@ -223,7 +223,7 @@ def times_of(case):
     return np.array([np.datetime64(event.time.replace(tzinfo=None), "s") for event in read], dtype="datetime64[s]")
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=35, deadline=None)
 @given(strategies.cases(), st.sampled_from(("none", "in order")))
 def test_the_future_changes_nothing(case, way):
     rows, time = with_ids(case, way)
@@ -235,7 +235,7 @@ def test_the_future_changes_nothing(case, way):
         np.testing.assert_array_equal(live, whole[known])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=35, deadline=None)
 @given(strategies.cases())
 def test_one_journey_alone_has_the_features_it_has_among_others(case):
     world, judge, rows = case.world, case.settings, case.rows
@@ -247,7 +247,7 @@ def test_one_journey_alone_has_the_features_it_has_among_others(case):
         np.testing.assert_array_equal(alone, whole[own])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=35, deadline=None)
 @given(strategies.cases(), st.randoms(use_true_random=False))
 def test_order_of_rows_changes_nothing(case, random):
     world, judge = case.world, case.settings

@@ -115,7 +115,9 @@ def test_split_by_time_and_lot(seed, held_out_lots, validation_lots):
     # What trains and validates lies before the cut, what is evaluated after it.
     early = np.isin(part, (TRAIN, VALIDATION, HELD_OUT_LOTS_EARLIER))
     np.testing.assert_array_equal(early, time < cut)
-    np.testing.assert_array_equal(np.isin(part, (HELD_OUT_LOTS, HELD_OUT_LOTS_EARLIER)), (buckets % held_out_lots == 0)[lot])
+    np.testing.assert_array_equal(
+        np.isin(part, (HELD_OUT_LOTS, HELD_OUT_LOTS_EARLIER)), (buckets % held_out_lots == 0)[lot]
+    )
 
 
 def test_more_events_move_no_lot():
