@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,18 @@ def test_names_come_by_spaces_or_commas_and_a_function_runs_once() -> None:
     assert chosen("run_seconds,growth_ratio peak_memory_gb") == ["whole_run", "growth_ratio"]
     everything = ["data_plane_ratio", "growth_ratio", "rules_events_per_second", "train_speedup", "whole_run"]
     assert chosen() == everything
+
+
+def test_a_disturbed_figure_meets_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    quiet, busy = (replace(FAKE["data_plane_ratio"], others=cores) for cores in (0.05, 1.3))
+    write_results({"quiet": quiet, "busy": busy}, path)
+    found = json.loads(path.read_text())["figures"]
+    assert (found["quiet"]["disturbed"], found["quiet"]["met"]) == (False, True)
+    assert (found["busy"]["disturbed"], found["busy"]["met"], found["busy"]["value"]) == (True, None, 3.142)
+    assert [line.split("≤ 4")[-1].strip() for line in table({"quiet": quiet, "busy": busy}).splitlines()[1:]] == [
+        "met", "disturbed: measure again",
+    ]  # fmt: skip
 
 
 def test_a_later_failure_does_not_lose_what_was_measured(tmp_path: Path) -> None:

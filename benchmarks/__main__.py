@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from barcode_pipeline.errors import UserError
 from benchmarks.data_plane import data_plane_ratio, growth_ratio
-from benchmarks.results import RESULTS, Figure, rounded, table, write_results
+from benchmarks.quiet import watch_others
+from benchmarks.results import RESULTS, Figure, table, write_results
 from benchmarks.rules import rules_events_per_second
 from benchmarks.training import train_speedup
 from benchmarks.whole_run import whole_run
 from benchmarks.worlds import Worlds
-
-BUSY = 0.7
-"""From this load on something else is running."""
 
 Measure = Callable[[Worlds], dict[str, Figure]]
 
@@ -70,17 +68,16 @@ def chosen_measures(names: Sequence[str]) -> list[Measure]:
 
 def measure_all(measures: Sequence[Measure], worlds: Worlds, results: Path | None) -> dict[str, Figure]:
     """Run one after the other; each one's figures are noted at once, so that a later failure does not lose them."""
-    load = os.getloadavg()[0]
-    if load > BUSY:
-        print(f"The load is {load:.1f}: something else is running, and the figures will suffer for it.", flush=True)
     figures: dict[str, Figure] = {}
     for measure in measures:
-        started, load = time.perf_counter(), os.getloadavg()[0]
+        started, others = time.perf_counter(), watch_others()
         found = measure(worlds)
-        print(f"{', '.join(found)}: measured in {time.perf_counter() - started:.0f} s", flush=True)
+        busy, seconds = others(), time.perf_counter() - started
+        found = {name: replace(figure, others=busy) for name, figure in found.items()}
+        print(f"{', '.join(found)}: measured in {seconds:.0f} s", flush=True)
         figures |= found
         if results:
-            write_results(found, results, rounded(load))
+            write_results(found, results)
     return figures
 
 

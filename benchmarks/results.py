@@ -18,6 +18,7 @@ from typing import Any
 
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.files import written_beside
+from benchmarks.quiet import TOLERATED_CORES
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 RESULTS = REPOSITORY / "benchmarks" / "results.json"
@@ -29,6 +30,7 @@ class Figure:
 
     value, unit: what was measured, also where it falls short of the target. how: in a sentence or two. at_most,
     at_least: the target, if there is one. more: what the value was made of (rounds, stages), plain values only.
+    others: cores that were meanwhile busy with something else; None where that is not known.
     """
 
     value: float
@@ -37,14 +39,21 @@ class Figure:
     at_most: float | None = None
     at_least: float | None = None
     more: Mapping[str, Any] = field(default_factory=dict)
+    others: float | None = None
 
     def target(self) -> str | None:
         if self.at_most is not None:
             return f"≤ {self.at_most:,.10g}"
         return None if self.at_least is None else f"≥ {self.at_least:,.10g}"
 
+    def disturbed(self) -> bool:
+        """Whether something else was running: the value is then no figure of this program."""
+        return self.others is not None and self.others > TOLERATED_CORES
+
     def met(self) -> bool | None:
-        """Whether the target is reached, None without one."""
+        """Whether the target is reached, None without one or where the measurement was disturbed."""
+        if self.disturbed():
+            return None
         if self.at_most is not None:
             return self.value <= self.at_most
         return None if self.at_least is None else self.value >= self.at_least
@@ -54,6 +63,8 @@ class Figure:
         entry: dict[str, Any] = {"value": rounded(self.value), "unit": self.unit, "how": self.how}
         if self.target() is not None:
             entry |= {"target": self.target(), "met": self.met()}
+        if self.others is not None:
+            entry |= {"cores_busy_with_others": round(self.others, 2), "disturbed": self.disturbed()}
         return entry | dict(self.more)
 
 
@@ -62,10 +73,8 @@ def rounded(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-def write_results(figures: Mapping[str, Figure], path: Path = RESULTS, load_before: float | None = None) -> None:
+def write_results(figures: Mapping[str, Figure], path: Path = RESULTS) -> None:
     """Put figures into the file, beside and renamed. Those of earlier runs stay, with the commit of their own.
-
-    load_before: the load of the machine just before they were measured: above about 1 they are not to be trusted.
 
     Raises UserError where the file that lies there cannot be read.
     """
@@ -75,8 +84,7 @@ def write_results(figures: Mapping[str, Figure], path: Path = RESULTS, load_befo
     if earlier.get("machine", here) != here:
         kept = {name: {"machine": earlier["machine"], **entry} for name, entry in kept.items()}
     measured = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    where = {"measured": measured, "commit": commit, "load_before": load_before}
-    new = {name: {**figure.entry(), **where} for name, figure in figures.items()}
+    new = {name: {**figure.entry(), "measured": measured, "commit": commit} for name, figure in figures.items()}
     content = {"figures": {**kept, **new}, "machine": here, "commit": commit}
     with written_beside(path) as beside:
         beside.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -135,7 +143,13 @@ def table(figures: Mapping[str, Figure]) -> str:
     words = {None: "", True: "met", False: "missed"}
     rows = [("figure", "value", "unit", "target", "")]
     rows += [
-        (name, f"{rounded(figure.value):,.10g}", figure.unit, figure.target() or "", words[figure.met()])
+        (
+            name,
+            f"{rounded(figure.value):,.10g}",
+            figure.unit,
+            figure.target() or "",
+            "disturbed: measure again" if figure.disturbed() else words[figure.met()],
+        )
         for name, figure in figures.items()
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]

@@ -30,6 +30,8 @@ from benchmarks.worlds import Worlds
 ROUNDS = 3
 TEXTBOOK_EVENTS = 30_720
 """Events of the batches of the textbook loop that are timed: 120 of 256, or 30 of 1,024."""
+BEST_TEXTBOOKS = 3
+"""Settings of the textbook loop that run in every round."""
 TEXTBOOK_WINDOWS = 200_000
 """Windows that the textbook loop draws from; all of them would take more memory and run no faster."""
 
@@ -62,11 +64,13 @@ def train_speedup(worlds: Worlds) -> dict[str, Figure]:
     ours = to_device(material.distinct, compute)
     every = to_device(a_fifth_of_every_pass(material.distinct), compute)
     tried = {way: textbook_speed(material, way) for way in ways_of_the_textbook()}
-    best = max(tried, key=lambda way: tried[way])
+    # The best ones run in every round, and the round's best counts: a way that is slow once does not flatter us.
+    best = sorted(tried, key=lambda way: tried[way], reverse=True)[:BEST_TEXTBOOKS]
     our_speed(material, ours)
     our_speed(material, every)
     rounds = [
-        (our_speed(material, ours), our_speed(material, every), textbook_speed(material, best)) for _ in range(ROUNDS)
+        (our_speed(material, ours), our_speed(material, every), max(textbook_speed(material, way) for way in best))
+        for _ in range(ROUNDS)
     ]
     mine, uncounted, textbook = ([*map(rounded, column)] for column in zip(*rounds, strict=True))
     speedup = statistics.median(row[0] / row[2] for row in rounds)
@@ -77,9 +81,10 @@ def train_speedup(worlds: Worlds) -> dict[str, Figure]:
         f"Target events per second of one training epoch ({events:,.0f} of {worlds.events:,} simulated events, "
         f"{steps:,} distinct, batches of {material.settings.batch_events} distinct events; L = 10, two layers of 64, "
         f"{compute.describe()}, one thread) over a textbook loop: the same LSTM, Adam, zero-padded windows from an "
-        "in-memory TensorDataset and a DataLoader that shuffles, in its best setting "
-        f"(B = {best.batch_size}, {best.workers} workers, {best.threads} threads), {TEXTBOOK_EVENTS:,} events of it. "
-        f"Median ratio of {ROUNDS} rounds in one process, one after the other, both warmed up."
+        f"in-memory TensorDataset and a DataLoader that shuffles, {TEXTBOOK_EVENTS:,} events of it, the best of its "
+        f"{BEST_TEXTBOOKS} best settings in each round (of {len(tried)} tried; the best is B = {best[0].batch_size}, "
+        f"{best[0].workers} workers, threads: {best[0].threads}). Median ratio of {ROUNDS} rounds in one process, one "
+        "after the other, both warmed up."
     )
     more = {
         "events_per_second": mine,

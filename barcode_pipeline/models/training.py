@@ -61,7 +61,8 @@ class Progress:
 
 @dataclass(frozen=True)
 class Batch:
-    """Passes of one length on the device. features: (U, T, F); targets: (U, T, 5); weights: (U, T)."""
+    """Passes of one length on the device. features: (U, T, F); targets: (U, T, 5); weights: (U, T), the square root
+    of how often each pass occurs, 0 at steps that are not learnt from."""
 
     features: torch.Tensor
     targets: torch.Tensor
@@ -121,7 +122,11 @@ def train_network(
 
 
 def to_device(passes: list[DistinctPasses], compute: Compute) -> list[Batch]:
-    """Put passes where the computing happens, once."""
+    """Put passes where the computing happens, once.
+
+    The square root of the counts is how class imbalance is handled: with the counts themselves the many equal
+    ordinary journeys drown the few that are not.
+    """
     return [
         Batch(
             torch.from_numpy(some.features.astype(np.float32)).to(compute.device),

@@ -205,6 +205,17 @@ def test_learns_what_came_before_and_a_label_of_one_in_a_thousand(layers):
     assert not alerts[:, 1:4].any(), "labels of which there was no example"
 
 
+def test_equal_passes_weigh_by_the_root_of_their_number():
+    """A hundred equal ordinary items weigh ten times one that is not; what is not learnt from weighs nothing."""
+    values = np.zeros((202, WIDTH), np.float16)
+    values[200:] = 1
+    journeys = JourneyFeatures(values, np.arange(0, 203, 2))
+    use = np.arange(202) % 2 == 1
+    passes = distinct_training_passes(journeys, np.zeros((202, 5), bool), use, 10)
+    (batch,) = to_device(passes, Compute())
+    assert batch.weights.tolist() == [[0, 10], [0, 1]]
+
+
 def test_training_starts_from_the_base_rates():
     """Before anything is learnt the probabilities are about the shares of positives, and nothing is infinite."""
     journeys, targets = random_journeys(5, 100)
