@@ -2,7 +2,7 @@
 
 numba's own cache looks at a function's file alone: after a change to a function that is called from another
 file, the caller would go on running the old machine code. So the cache lies in a folder named by the content
-of all files that compile anything.
+of the packages that compile anything: kernels also hold constants of files that compile nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
+
+_COMPILING = ("events", "rules", "sequences", "models")
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -34,11 +36,10 @@ def inlined(function: _Function) -> _Function:
 
 def _cache_folder() -> Path:
     package = Path(__file__).parent
-    digest = hashlib.sha256(numba.__version__.encode())
-    for path in sorted(package.rglob("*.py")):
-        content = path.read_bytes()
-        if b"barcode_pipeline.compiled" in content:
-            digest.update(content)
+    digest = hashlib.sha256(numba.__version__.encode() + Path(__file__).read_bytes())
+    for part in _COMPILING:
+        for path in sorted((package / part).rglob("*.py")):
+            digest.update(path.read_bytes())
     home = package / "__pycache__"
     if not os.access(package, os.W_OK):
         home = Path(tempfile.gettempdir()) / f"barcode_pipeline_{os.getuid()}"

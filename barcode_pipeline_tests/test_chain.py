@@ -16,7 +16,6 @@ from barcode_pipeline import chain
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.date_store import DateStore
 from barcode_pipeline.events.times import day_number
-from barcode_pipeline.simulator import World, simulate
 from barcode_pipeline.workspace import Workspace
 from barcode_pipeline_tests.events.projects import (
     FIRST_DAY,
@@ -42,7 +41,7 @@ def stores(workspace: Workspace) -> tuple[DateStore, ...]:
 
 @pytest.fixture(scope="module", params=[False, True], ids=["no event ids", "event ids"])
 def lines(request: pytest.FixtureRequest) -> tuple[list[str], list[list[str]]]:
-    return simulated_lines(simulate(World(events=2_500, event_ids=request.param)))
+    return simulated_lines(2_500, request.param)
 
 
 @pytest.fixture(scope="module")

@@ -79,10 +79,13 @@ def _codes(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def _compact(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Return the table with dictionaries of its own words only, and one row for each key.
+    """Return the table with dictionaries of its own words only, and one row for each scan.
 
-    Two unread tags of one pallet are one scan to the pipeline: nothing tells them apart.
+    Two unread tags of one pallet are one scan to the pipeline: nothing tells them apart. The one with the lowest
+    event id stays, as in exact duplicates.
     """
     plain = decoded(table)
-    repeated = plain.select([item.name for item in KEY_FIELDS]).to_pandas().duplicated().to_numpy()
+    keys = plain.select([item.name for item in KEY_FIELDS]).to_pandas()
+    by_id = keys.sort_values("event_id", kind="stable", na_position="last")
+    repeated = by_id.drop(columns="event_id").duplicated().reindex(keys.index).to_numpy()
     return plain.filter(pa.array(~repeated)).cast(schema)

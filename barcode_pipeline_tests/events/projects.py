@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +15,7 @@ import pyarrow as pa
 from barcode_pipeline import chain
 from barcode_pipeline.events.formats import SITES_FILE, TRANSITIONS_FILE
 from barcode_pipeline.events.times import day_number
-from barcode_pipeline.simulator import Simulation
+from barcode_pipeline.simulator import World, simulate
 from barcode_pipeline.simulator.columns import decoded
 from barcode_pipeline.simulator.network import location_table, transition_table
 from barcode_pipeline.workspace import Workspace
@@ -62,9 +64,15 @@ def make_project(root: Path) -> Workspace:
     workspace = Workspace.open(root)
     workspace.raw.mkdir(parents=True)
     workspace.processed.mkdir(parents=True)
-    location_table().to_csv(workspace.processed / SITES_FILE, index=False)
-    transition_table().to_csv(workspace.processed / TRANSITIONS_FILE, index=False)
+    for name, content in _reference_tables().items():
+        (workspace.processed / name).write_text(content, encoding="utf-8")
     return workspace
+
+
+@cache
+def _reference_tables() -> dict[str, str]:
+    tables = {SITES_FILE: location_table(), TRANSITIONS_FILE: transition_table()}
+    return {name: table.to_csv(index=False) for name, table in tables.items()}
 
 
 def dated_days(workspace: Workspace) -> list[int]:
@@ -116,9 +124,11 @@ def merged_rows(workspace: Workspace) -> list[dict[str, object]]:
     return workspace.merged.read(workspace.merged.days()).to_pylist()
 
 
-def simulated_lines(simulation: Simulation) -> tuple[list[str], list[list[str]]]:
-    """Columns and rows of all raw files of a simulated world, factory after factory."""
-    table = pa.concat_tables([decoded(table) for table in simulation.raw.values()])
+def simulated_lines(events: int, event_ids: bool) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows of all raw files of a simulated world of 45 days, factory after factory."""
+    start = datetime(2025, 7, 1, 10, 23, 38)
+    world = World(events=events, event_ids=event_ids, start=start, end=start + timedelta(days=45))
+    table = pa.concat_tables([decoded(table) for table in simulate(world).raw.values()])
     words = [["" if word is None else str(word) for word in column.to_pylist()] for column in table.columns]
     return table.column_names, [list(row) for row in zip(*words, strict=True)]
 

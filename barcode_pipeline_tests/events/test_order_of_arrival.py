@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from barcode_pipeline.simulator import World, simulate
 from barcode_pipeline.workspace import Workspace
 from barcode_pipeline_tests.events.projects import (
     assert_nothing_is_lost,
@@ -60,7 +59,7 @@ def with_disputed_scans(names: list[str], rows: Rows) -> Rows:
 @pytest.fixture(scope="module", params=[False, True], ids=["no event ids", "event ids"])
 def given(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Given:
     """Columns, rows, and the bytes that one plain file of them makes."""
-    names, rows = simulated_lines(simulate(World(events=3_000, event_ids=request.param)))
+    names, rows = simulated_lines(3_000, request.param)
     rows = with_disputed_scans(names, rows)
     workspace = make_project(tmp_path_factory.mktemp("one"))
     write_rows(workspace.raw / "all.csv", names, rows)
