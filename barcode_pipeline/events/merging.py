@@ -11,26 +11,13 @@ import pyarrow.compute as pc
 
 from barcode_pipeline.compiled import compiled
 from barcode_pipeline.events.journeys import NO_EVENT_ID, Events, find_journeys
-from barcode_pipeline.events.places import NO_LOCATION_ID, Sites, resolve_places
+from barcode_pipeline.events.places import NO_LOCATION_ID, Places, Sites, resolve_places
 from barcode_pipeline.events.steps import LEVEL_UNKNOWN, OTHER, directions_of_dictionary, levels_of_dictionary
 from barcode_pipeline.events.text import dictionary_array, dictionary_codes
 
 
 def read_events(table: pa.Table, sites: Sites) -> Events:
-    """Events of the columns of `formats.EVENT_SCHEMA` (or of what was enriched from them).
-
-    EPC codes are numbered in the order of their text, so that journeys come out sorted by EPC.
-    """
-    codes = dictionary_array(table.column("epc_code"))
-    by_text = pc.sort_indices(codes.dictionary).to_numpy()
-    rank = np.empty(len(by_text) + 1, dtype=np.int32)
-    rank[by_text] = np.arange(len(by_text), dtype=np.int32)
-    rank[-1] = -1  # code -1 is a missing EPC
-    step = dictionary_array(table.column("business_step"))
-    kind = dictionary_array(table.column("event_type"))
-    step_code, kind_code = dictionary_codes(step), dictionary_codes(kind)
-    level = levels_of_dictionary(step.dictionary)[step_code]
-    level = np.where(level == LEVEL_UNKNOWN, levels_of_dictionary(kind.dictionary)[kind_code], level)
+    """Events of the columns of `formats.EVENT_SCHEMA` (or of what was enriched from them)."""
     name = dictionary_array(table.column("scan_location"))
     place, places = resolve_places(
         _integers(table.column("location_id"), NO_LOCATION_ID),
@@ -38,18 +25,48 @@ def read_events(table: pa.Table, sites: Sites) -> Events:
         name,
         sites,
     )
-    words = np.zeros(len(table), dtype=np.int32)
+    return number_events(
+        dictionary_array(table.column("epc_code")),
+        table.column("event_time").to_numpy().astype("datetime64[s]").astype(np.int64),
+        place,
+        places,
+        name,
+        dictionary_array(table.column("business_step")),
+        dictionary_array(table.column("event_type")),
+        _integers(table.column("event_id"), NO_EVENT_ID),
+    )
+
+
+def number_events(
+    codes: pa.DictionaryArray,
+    time: np.ndarray,
+    place: np.ndarray,
+    places: Places,
+    name: pa.DictionaryArray,
+    step: pa.DictionaryArray,
+    kind: pa.DictionaryArray,
+    event_id: np.ndarray,
+) -> Events:
+    """Events of dictionary-encoded columns, (N,) each: every distinct word is read once.
+
+    codes: canonical EPC codes. name: of the place, as given. step, kind: business step and event type.
+    """
+    step_code, kind_code = dictionary_codes(step), dictionary_codes(kind)
+    level = levels_of_dictionary(step.dictionary)[step_code]
+    if (level == LEVEL_UNKNOWN).any():
+        level = np.where(level == LEVEL_UNKNOWN, levels_of_dictionary(kind.dictionary)[kind_code], level)
+    words = np.zeros(len(codes), dtype=np.int32)
     for column in (name, step, kind):
         words = _rank_pairs(words, _rank_words(column, dictionary_codes(column)), len(column.dictionary) + 1)
     return Events(
-        epc=rank[dictionary_codes(codes)],
-        time=table.column("event_time").to_numpy().astype("datetime64[s]").astype(np.int64),
-        level=level.astype(np.int8),
+        epc=dictionary_codes(codes),
+        time=time,
+        level=level,
         direction=directions_of_dictionary(kind.dictionary)[kind_code],
         place=place,
         words=words,
-        event_id=_integers(table.column("event_id"), NO_EVENT_ID),
-        codes=codes.dictionary.take(pa.array(by_text)),
+        event_id=event_id,
+        codes=codes.dictionary,
         places=places,
     )
 
@@ -108,8 +125,13 @@ def merge(table: pa.Table, events: Events) -> Merged:
         order = _smallest_first(table, events.event_id, candidates, scan)
         duplicate[candidates[order]] = pd.Series(scan[order]).duplicated().to_numpy()
     kept = np.flatnonzero(~duplicate)
-    # Rows without an EPC are sorted as if they were one more journey, so that their order is fixed too.
-    epc = np.where(events.epc[kept] < 0, len(events.codes), events.epc[kept]).astype(np.int32)
+    # Journeys in the order of their EPCs' text. Rows without an EPC are sorted as if they were one more journey, so
+    # that their order is fixed too.
+    by_text = pc.sort_indices(events.codes).to_numpy()
+    rank = np.empty(len(by_text) + 1, dtype=np.int32)
+    rank[by_text] = np.arange(len(by_text), dtype=np.int32)
+    rank[-1] = len(by_text)
+    epc = rank[events.epc[kept]]
     journeys = find_journeys(
         Events(
             epc, events.time[kept], events.level[kept], events.direction[kept], events.place[kept],

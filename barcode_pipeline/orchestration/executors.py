@@ -7,6 +7,7 @@ import os
 import dagster as dg
 
 from barcode_pipeline.errors import UserError
+from barcode_pipeline.orchestration.dead_runs import ending_dead_runs
 
 EXECUTOR_VARIABLE = "BARCODE_PIPELINE_EXECUTOR"
 
@@ -18,9 +19,9 @@ def executor() -> dg.ExecutorDefinition:
     """
     name = os.environ.get(EXECUTOR_VARIABLE) or "in_process"
     if name == "in_process":
-        return dg.in_process_executor
+        return ending_dead_runs(dg.in_process_executor)
     if name == "multiprocess":
-        return dg.multiprocess_executor.configured(
+        return ending_dead_runs(dg.multiprocess_executor).configured(
             {"max_concurrent": 2, "start_method": {"forkserver": {"preload_modules": ["barcode_pipeline.definitions"]}}}
         )
     raise UserError(f"{EXECUTOR_VARIABLE} is {name!r}: set it to in_process or multiprocess.")

@@ -30,7 +30,8 @@ class RuleScores:
 
     def labels(self, settings: RuleSettings) -> np.ndarray:
         """(N, 5) bool: the scores that reach their thresholds."""
-        return self.scores >= np.asarray(settings.thresholds)
+        # Scores are whole numbers: those that reach a threshold reach the next whole one.
+        return self.scores >= np.ceil(settings.thresholds).astype(np.uint8)
 
 
 def score_events(events: Events, reference: Reference, settings: RuleSettings) -> RuleScores:
