@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -35,7 +36,7 @@ FIGURES: dict[str, Measure] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure; 0 where it ended well, 2 where the user has to put something right."""
+    """Measure; 0 where it ended well, 2 where the user has to put something right, 130 where it was stopped."""
     parser = argparse.ArgumentParser(prog="benchmarks", description="Measure the figures of this project.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(FIGURES)} (default: all)")
     parser.add_argument(
@@ -51,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     print(f"\n{table(figures)}")
     if results:
         print(f"\n{results}")
@@ -82,4 +85,6 @@ def measure_all(measures: Sequence[Measure], worlds: Worlds, results: Path | Non
 
 
 if __name__ == "__main__":
+    # Asked to end, it takes its runs and its temporary folder along, as it does on Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

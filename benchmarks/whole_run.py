@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -75,21 +76,30 @@ def run_make(folder: Path, goal: str, *variables: str) -> tuple[float, list[int]
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        samples, sampling = [0], 0.0
-        while True:
-            begun = time.perf_counter()
-            samples.append(memory_of_session(process.pid))
-            sampling += time.perf_counter() - begun
-            try:
-                process.wait(SECONDS_BETWEEN_SAMPLES)
-                break
-            except subprocess.TimeoutExpired:
-                continue
+        try:
+            samples, sampling = _sample(process)
+        finally:
+            if process.poll() is None:  # We are being stopped, and its session would go on without us.
+                os.killpg(process.pid, signal.SIGTERM)
         seconds = time.perf_counter() - started
     if process.returncode:
         end = log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:]
         raise UserError(f"`make {goal}` ended with {process.returncode} in a copy of the tree:\n" + "\n".join(end))
     return seconds, samples, sampling
+
+
+def _sample(process: subprocess.Popen[bytes]) -> tuple[list[int], float]:
+    """Until a process ends: memory of its session at each sample in bytes, and seconds spent on looking."""
+    samples, sampling = [0], 0.0
+    while True:
+        begun = time.perf_counter()
+        samples.append(memory_of_session(process.pid))
+        sampling += time.perf_counter() - begun
+        try:
+            process.wait(SECONDS_BETWEEN_SAMPLES)
+            return samples, sampling
+        except subprocess.TimeoutExpired:
+            continue
 
 
 def _environment(folder: Path) -> dict[str, str]:
