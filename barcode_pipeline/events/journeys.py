@@ -63,14 +63,19 @@ class Travel:
     """Events in the order of travel: loops over journeys then read memory from front to back.
 
     events: in that order. journeys: how it came about. previous: (N,) int32, the event just before in the chain, as
-    a place in this order, -1 for the first, for events that were sent too late and for rows without an EPC. late:
-    (N,) bool, sent too late.
+    a place in this order, -1 for the first, for events that were sent too late and for rows without an EPC. overtaken:
+    (N,) int8, levels of an event above the lowest one that was sent before it (a lower id) and is dated later.
     """
 
     events: Events
     journeys: Journeys
     previous: np.ndarray
-    late: np.ndarray
+    overtaken: np.ndarray
+
+    @property
+    def late(self) -> np.ndarray:
+        """(N,) bool, sent too late: after an event at a lower level, a step that must come first, yet dated before."""
+        return self.overtaken > 0
 
     def previous_rows(self) -> np.ndarray:
         """`previous` by row of the events as they came, as rows."""
@@ -91,8 +96,8 @@ def follow(events: Events) -> Travel:
     journeys = find_journeys(events)
     columns = ("epc", "time", "level", "direction", "place", "words", "event_id")
     ordered = replace(events, **{name: getattr(events, name)[journeys.order] for name in columns})
-    previous, late = _find_previous(journeys.offsets, ordered.time, ordered.level, ordered.event_id)
-    return Travel(ordered, journeys, previous, late)
+    previous, overtaken = _find_chains(journeys.offsets, ordered.time, ordered.level, ordered.event_id)
+    return Travel(ordered, journeys, previous, overtaken)
 
 
 def find_journeys(events: Events) -> Journeys:
@@ -174,20 +179,18 @@ def _sort_journey(
 
 
 @compiled
-def _mark_sent_too_late(
+def _count_overtaken(
     first: int,
     end: int,
     time: np.ndarray,
     level: np.ndarray,
     event_id: np.ndarray,
     lowest_later: np.ndarray,
-    late: np.ndarray,
+    overtaken: np.ndarray,
 ) -> None:
-    """Mark the events of one journey that were sent too late: they are no part of its chain.
+    """Fill `overtaken` for the events of one journey.
 
-    An event was sent too late if it has a higher id, yet an earlier time, than an event at a lower level: a step
-    that must come first. One pass from the end keeps in `lowest_later` the lowest id of each level among the events
-    with a later time.
+    One pass from the end keeps in `lowest_later` the lowest id of each level among the events with a later time.
     """
     lowest_later[:] = NO_EVENT_ID
     stop = end
@@ -199,7 +202,7 @@ def _mark_sent_too_late(
             if event_id[row] != NO_EVENT_ID and level[row] < LEVEL_UNKNOWN:
                 for lower in range(level[row]):
                     if lowest_later[lower] < event_id[row]:
-                        late[row] = True
+                        overtaken[row] = level[row] - lower
                         break
         for row in range(start, stop):
             if level[row] < LEVEL_UNKNOWN:
@@ -208,11 +211,12 @@ def _mark_sent_too_late(
 
 
 @compiled
-def _find_previous(
+def _find_chains(
     offsets: np.ndarray, time: np.ndarray, level: np.ndarray, event_id: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
+    """`previous` and `overtaken` of every event: what was sent too late is no part of its journey's chain."""
     previous = np.full(len(time), -1, dtype=np.int32)
-    late = np.zeros(len(time), dtype=np.bool_)
+    overtaken = np.zeros(len(time), dtype=np.int8)
     lowest_later = np.empty(LEVEL_UNKNOWN, dtype=np.int64)
     for journey in range(len(offsets) - 1):
         first, end = offsets[journey], offsets[journey + 1]
@@ -220,10 +224,10 @@ def _find_previous(
         for row in range(first, end):
             with_ids += event_id[row] != NO_EVENT_ID
         if with_ids > 1:
-            _mark_sent_too_late(first, end, time, level, event_id, lowest_later, late)
+            _count_overtaken(first, end, time, level, event_id, lowest_later, overtaken)
         last = -1
         for row in range(first, end):
-            if not late[row]:
+            if overtaken[row] == 0:
                 previous[row] = last
                 last = row
-    return previous, late
+    return previous, overtaken

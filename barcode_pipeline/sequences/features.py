@@ -15,7 +15,7 @@ import numpy as np
 
 from barcode_pipeline.compiled import compiled
 from barcode_pipeline.events.codes import DATE_UNREADABLE, ParsedCodes, parse_codes
-from barcode_pipeline.events.journeys import NO_EVENT_ID, Events, follow
+from barcode_pipeline.events.journeys import Events, follow
 from barcode_pipeline.events.places import Reference, distance_between, route_between
 from barcode_pipeline.events.steps import IN, LEVEL_UNKNOWN, OUT
 from barcode_pipeline.events.times import SECONDS_PER_DAY
@@ -139,7 +139,7 @@ def compute_features(
         _code_features(moved.epc[piece], time // SECONDS_PER_DAY, *codes, values)
         _row_features(level, direction, site[place], values)
         _journey_features(
-            inside, travel.previous[piece] - np.int32(begin), time, level, direction, place, moved.event_id[piece],
+            inside, travel.previous[piece] - np.int32(begin), time, level, direction, place, travel.overtaken[piece],
             site, reference.sites.distances, fastest_km_per_hour, routes.start, routes.destination,
             routes.mean, routes.std, routes.minimum, values, places,
         )  # fmt: skip
@@ -208,7 +208,7 @@ def _journey_features(
     level: np.ndarray,
     direction: np.ndarray,
     place: np.ndarray,
-    event_id: np.ndarray,
+    overtaken: np.ndarray,
     site: np.ndarray,
     distances: np.ndarray,
     fastest: float,
@@ -221,10 +221,8 @@ def _journey_features(
     position: np.ndarray,
 ) -> None:
     openers = np.empty(4, dtype=np.int32)
-    lowest_later = np.empty(LEVEL_UNKNOWN, dtype=np.int64)
     for journey in range(len(offsets) - 1):
         first, end = offsets[journey], offsets[journey + 1]
-        _overtaken(first, end, time, level, event_id, lowest_later, values)
         start = first
         sites = 1
         for row in range(first, end):
@@ -235,6 +233,7 @@ def _journey_features(
                 if stop - start > 1:
                     sites = count_sites_of_second(start, stop, openers, place, level, site, distances)
             values[row, _SITES] = sites - 1
+            values[row, _OVERTAKEN] = overtaken[row] / 2
             position[row] = row - first
             values[row, _POSITION] = np.log1p(row - first)
             values[row, _SINCE_FIRST] = np.log1p((time[row] - time[first]) / 3600.0) / 3
@@ -274,32 +273,3 @@ def _journey_features(
             if route >= 0 and direction[before] == OUT and direction[row] == IN and route_std[route] > 0:
                 values[row, _ROUTE] = 1
                 values[row, _DEVIATION] = _clip((hours - route_mean[route]) / route_std[route], -6, 6) / 2
-
-
-@compiled
-def _overtaken(
-    first: int,
-    end: int,
-    time: np.ndarray,
-    level: np.ndarray,
-    event_id: np.ndarray,
-    lowest_later: np.ndarray,
-    values: np.ndarray,
-) -> None:
-    """Levels of each event above the lowest one that was sent before it (lower id) and is dated later."""
-    lowest_later[:] = NO_EVENT_ID
-    stop = end
-    while stop > first:
-        start = stop - 1
-        while start > first and time[start - 1] == time[start]:
-            start -= 1
-        for row in range(start, stop):
-            if event_id[row] != NO_EVENT_ID and level[row] < LEVEL_UNKNOWN:
-                for lower in range(level[row]):
-                    if lowest_later[lower] < event_id[row]:
-                        values[row, _OVERTAKEN] = (level[row] - lower) / 2
-                        break
-        for row in range(start, stop):
-            if level[row] < LEVEL_UNKNOWN:
-                lowest_later[level[row]] = min(lowest_later[level[row]], event_id[row])
-        stop = start
