@@ -6,7 +6,7 @@ all agree on what "the previous event" is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -62,12 +62,17 @@ class Journeys:
 class Travel:
     """Events in the order of travel: loops over journeys then read memory from front to back.
 
-    events: in that order. journeys: how it came about. previous: (N,) int32, the event just before in the chain, as
-    a place in this order, -1 for the first, for events that were sent too late and for rows without an EPC. overtaken:
-    (N,) int8, levels of an event above the lowest one that was sent before it (a lower id) and is dated later.
+    epc, time, level, direction, place: columns of `Events` in that order. journeys: how it came about. previous:
+    (N,) int32, the event just before in the chain, as a place in this order, -1 for the first, for events that were
+    sent too late and for rows without an EPC. overtaken: (N,) int8, levels of an event above the lowest one that was
+    sent before it (a lower id) and is dated later.
     """
 
-    events: Events
+    epc: np.ndarray
+    time: np.ndarray
+    level: np.ndarray
+    direction: np.ndarray
+    place: np.ndarray
     journeys: Journeys
     previous: np.ndarray
     overtaken: np.ndarray
@@ -79,25 +84,24 @@ class Travel:
 
     def previous_rows(self) -> np.ndarray:
         """`previous` by row of the events as they came, as rows."""
-        out = np.empty_like(self.previous)
-        order = self.journeys.order
-        out[order] = np.where(self.previous >= 0, order[self.previous], -1)
-        return out
+        return _previous_rows(self.journeys.order, self.previous)
 
     def by_row(self, values: np.ndarray) -> np.ndarray:
-        """Values in the order of travel -> by row of the events as they came."""
-        out = np.empty_like(values)
-        out[self.journeys.order] = values
-        return out
+        """Values in the order of travel, (N, K) -> by row of the events as they came."""
+        return _by_row(self.journeys.order, values)
 
 
 def follow(events: Events) -> Travel:
     """Put events into the order of travel and find the chain of each journey."""
     journeys = find_journeys(events)
-    columns = ("epc", "time", "level", "direction", "place", "words", "event_id")
-    ordered = replace(events, **{name: getattr(events, name)[journeys.order] for name in columns})
-    previous, overtaken = _find_chains(journeys.offsets, ordered.time, ordered.level, ordered.event_id)
-    return Travel(ordered, journeys, previous, overtaken)
+    order = journeys.order
+    epc, time, level, direction, place = _gather(
+        order, events.epc, events.time, events.level, events.direction, events.place
+    )
+    some_ids = bool((events.event_id != NO_EVENT_ID).any())
+    event_id = events.event_id[order] if some_ids else events.event_id
+    previous, overtaken = _find_chains(journeys.offsets, time, level, event_id, some_ids)
+    return Travel(epc, time, level, direction, place, journeys, previous, overtaken)
 
 
 def find_journeys(events: Events) -> Journeys:
@@ -212,18 +216,18 @@ def _count_overtaken(
 
 @compiled
 def _find_chains(
-    offsets: np.ndarray, time: np.ndarray, level: np.ndarray, event_id: np.ndarray
+    offsets: np.ndarray, time: np.ndarray, level: np.ndarray, event_id: np.ndarray, some_ids: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`previous` and `overtaken` of every event: what was sent too late is no part of its journey's chain."""
+    """`previous` and `overtaken` of every event: what was sent too late is no part of its journey's chain.
+
+    some_ids: whether any event has an id; without one, nothing can be told of the order of sending.
+    """
     previous = np.full(len(time), -1, dtype=np.int32)
     overtaken = np.zeros(len(time), dtype=np.int8)
     lowest_later = np.empty(LEVEL_UNKNOWN, dtype=np.int64)
     for journey in range(len(offsets) - 1):
         first, end = offsets[journey], offsets[journey + 1]
-        with_ids = 0
-        for row in range(first, end):
-            with_ids += event_id[row] != NO_EVENT_ID
-        if with_ids > 1:
+        if some_ids:
             _count_overtaken(first, end, time, level, event_id, lowest_later, overtaken)
         last = -1
         for row in range(first, end):
@@ -231,3 +235,40 @@ def _find_chains(
                 previous[row] = last
                 last = row
     return previous, overtaken
+
+
+@compiled
+def _gather(
+    order: np.ndarray, epc: np.ndarray, time: np.ndarray, level: np.ndarray, direction: np.ndarray, place: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Columns in another order, in one loop: the waits for memory then overlap."""
+    out = (
+        np.empty_like(epc), np.empty_like(time), np.empty_like(level), np.empty_like(direction), np.empty_like(place)
+    )  # fmt: skip
+    for position in range(len(order)):
+        row = order[position]
+        out[0][position] = epc[row]
+        out[1][position] = time[row]
+        out[2][position] = level[row]
+        out[3][position] = direction[row]
+        out[4][position] = place[row]
+    return out
+
+
+@compiled
+def _previous_rows(order: np.ndarray, previous: np.ndarray) -> np.ndarray:
+    out = np.empty(len(order), dtype=np.int32)
+    for position in range(len(order)):
+        before = previous[position]
+        out[order[position]] = order[before] if before >= 0 else -1
+    return out
+
+
+@compiled
+def _by_row(order: np.ndarray, values: np.ndarray) -> np.ndarray:
+    out = np.empty_like(values)
+    for position in range(len(order)):
+        row = order[position]
+        for column in range(values.shape[1]):
+            out[row, column] = values[position, column]
+    return out

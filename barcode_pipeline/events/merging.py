@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -107,38 +107,51 @@ def merge(table: pa.Table, events: Events) -> Merged:
     direction counts as given, and missing equals missing. The row with the lowest event id stays (missing
     last), of several the smallest by all its columns.
     """
+    order = _by_journey(events)
     duplicate = np.zeros(len(events), dtype=np.bool_)
-    step = dictionary_array(table.column("business_step"))
-    step_known = levels_of_dictionary(step.dictionary) < LEVEL_UNKNOWN
-    kind = dictionary_array(table.column("event_type"))
-    # An event type such as `WMS` is a known word, though it names a level and no direction.
-    kind_known = directions_of_dictionary(kind.dictionary) < OTHER
-    kind_known |= levels_of_dictionary(kind.dictionary) < LEVEL_UNKNOWN
-    step_key = _meaning_or_word(events.level, step_known, dictionary_codes(step))
-    kind_key = _meaning_or_word(events.direction, kind_known, dictionary_codes(kind))
-    key = _mix(events.epc, events.time, events.place, step_key, kind_key)
-    # Rows of one scan share the mixed key; the rows that share one are then compared in full.
-    candidates = np.flatnonzero(pd.Series(key).duplicated(keep=False))
+    candidates = _sharing_a_second(events, order)
     if len(candidates):
-        identity = (events.epc, events.time, events.place, step_key, kind_key)
-        scan = _number_scans(key[candidates], [column[candidates] for column in identity])
-        order = _smallest_first(table, events.event_id, candidates, scan)
-        duplicate[candidates[order]] = pd.Series(scan[order]).duplicated().to_numpy()
-    kept = np.flatnonzero(~duplicate)
-    # Journeys in the order of their EPCs' text. Rows without an EPC are sorted as if they were one more journey, so
-    # that their order is fixed too.
+        step = dictionary_array(table.column("business_step"))
+        step_known = levels_of_dictionary(step.dictionary) < LEVEL_UNKNOWN
+        kind = dictionary_array(table.column("event_type"))
+        # An event type such as `WMS` is a known word, though it names a level and no direction.
+        kind_known = directions_of_dictionary(kind.dictionary) < OTHER
+        kind_known |= levels_of_dictionary(kind.dictionary) < LEVEL_UNKNOWN
+        identity = [
+            events.epc[candidates],
+            events.time[candidates],
+            events.place[candidates],
+            _meaning_or_word(events.level[candidates], step_known, dictionary_codes(step)[candidates]),
+            _meaning_or_word(events.direction[candidates], kind_known, dictionary_codes(kind)[candidates]),
+        ]
+        key = _mix(*identity)
+        # Rows of one scan share the mixed key; the rows that share one are then compared in full.
+        shared = np.flatnonzero(pd.Series(key).duplicated(keep=False))
+        if len(shared):
+            scan = _number_scans(key[shared], [column[shared] for column in identity])
+            smallest = _smallest_first(table, events.event_id, candidates[shared], scan)
+            duplicate[candidates[shared][smallest]] = pd.Series(scan[smallest]).duplicated().to_numpy()
+    return Merged(order[~duplicate[order]], duplicate)
+
+
+def _by_journey(events: Events) -> np.ndarray:
+    """Rows in the order of their EPCs' text and of travel, (N,) int32. Rows without an EPC are sorted as if they were
+    one more journey, so that their order is fixed too."""
     by_text = pc.sort_indices(events.codes).to_numpy()
     rank = np.empty(len(by_text) + 1, dtype=np.int32)
     rank[by_text] = np.arange(len(by_text), dtype=np.int32)
     rank[-1] = len(by_text)
-    epc = rank[events.epc[kept]]
-    journeys = find_journeys(
-        Events(
-            epc, events.time[kept], events.level[kept], events.direction[kept], events.place[kept],
-            events.words[kept], events.event_id[kept], pa.nulls(len(events.codes) + 1, pa.string()), events.places,
-        )
-    )  # fmt: skip
-    return Merged(kept[journeys.order], duplicate)
+    ranked = replace(events, epc=rank[events.epc], codes=pa.nulls(len(by_text) + 1, pa.string()))
+    return find_journeys(ranked).order
+
+
+def _sharing_a_second(events: Events, order: np.ndarray) -> np.ndarray:
+    """Rows that share EPC and second with another, ascending: only they can be the same scan. order: by journey."""
+    if not len(order):
+        return order
+    epc, time = events.epc[order], events.time[order]
+    same = (epc[1:] == epc[:-1]) & (time[1:] == time[:-1])
+    return np.sort(order[np.append(same, False) | np.append(False, same)])
 
 
 def _number_scans(key: np.ndarray, identity: list[np.ndarray]) -> np.ndarray:

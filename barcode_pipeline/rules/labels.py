@@ -38,14 +38,13 @@ def score_events(events: Events, reference: Reference, settings: RuleSettings) -
     """The five scores of every event, which may be one or millions, in any order."""
     codes = parse_codes(events.codes, settings.companies)
     travel = follow(events)
-    moved = travel.events
     scores = np.zeros((len(events), len(LABELS)), dtype=np.uint8)
     evidence = np.zeros((len(events), len(LABELS)), dtype=np.uint16)
     sites, routes = reference.sites, reference.routes
-    _judge_codes(moved.epc, moved.time, scores, evidence, *_code_columns(codes))
+    _judge_codes(travel.epc, travel.time, scores, evidence, *_code_columns(codes))
     _judge_journeys(
         travel.journeys.offsets, travel.previous, travel.late, settings.v_max,
-        moved.time, moved.level, moved.direction, moved.place, events.places.site, sites.distances,
+        travel.time, travel.level, travel.direction, travel.place, events.places.site, sites.distances,
         routes.start, routes.destination, routes.mean, routes.std, routes.minimum, scores, evidence,
     )  # fmt: skip
     return RuleScores(travel.by_row(scores), travel.by_row(evidence), travel.previous_rows())

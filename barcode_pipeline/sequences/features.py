@@ -123,7 +123,7 @@ def compute_features(
     """Features of every event, one or millions, in any order. `companies`: the registered ones."""
     codes = _code_columns(parse_codes(events.codes, companies))
     travel = follow(events)
-    moved, site, routes = travel.events, events.places.site, reference.routes
+    site, routes = events.places.site, reference.routes
     offsets, order = travel.journeys.offsets, travel.journeys.order
     out = np.empty((len(events), len(FEATURES)), dtype=np.float16)
     position = np.empty(len(events), dtype=np.int32)
@@ -134,9 +134,9 @@ def compute_features(
         values = np.zeros((end - begin, len(FEATURES)), dtype=np.float32)
         places = np.zeros(end - begin, dtype=np.int32)
         time, level, direction, place = (
-            column[piece] for column in (moved.time, moved.level, moved.direction, moved.place)
+            column[piece] for column in (travel.time, travel.level, travel.direction, travel.place)
         )
-        _code_features(moved.epc[piece], time // SECONDS_PER_DAY, *codes, values)
+        _code_features(travel.epc[piece], time // SECONDS_PER_DAY, *codes, values)
         _row_features(level, direction, site[place], values)
         _journey_features(
             inside, travel.previous[piece] - np.int32(begin), time, level, direction, place, travel.overtaken[piece],
