@@ -1,4 +1,4 @@
-# make install | data | run | test | test-slow | lint | bench | clean
+# make install | data | run | serve | test | test-slow | lint | bench | study | clean
 # EVENTS and SEED choose the simulated data: make run EVENTS=20000 SEED=3
 
 SHELL := /bin/bash
@@ -9,12 +9,18 @@ PYTHON ?= python3
 EVENTS ?=
 SEED ?=
 FIGURES ?=
+PORT ?=
+SEEDS ?=
+WORLDS ?=
+CELLS ?=
+DATA ?=
+QUICK ?=
 
 ENV := . ./env.sh
 INSTALLED := .venv/.installed
 HISTORY := .dagster_home/history/runs.db
 
-.PHONY: help install data run test test-slow lint bench clean
+.PHONY: help install data run serve test test-slow lint bench study clean
 
 help: ## What there is
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,7 +31,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "make: $(PYTHON) is $$($(PYTHON) -V), and 3.11 or later is needed: make install PYTHON=python3.12" >&2; exit 1; }
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[api,dev]'
 	@touch $@
 
 # Two first runs side by side would both create Dagster's tables: they are created here.
@@ -40,6 +46,9 @@ run: data ## Everything from raw files to the report, through Dagster, over all 
 	  dagster asset materialize --select '*' --partition-range "$$dates" && \
 	  barcode-pipeline show-metrics
 
+serve: install ## The live API (PORT)
+	@$(ENV) && barcode-pipeline serve $(if $(PORT),--port $(PORT))
+
 test: install ## The tests
 	@$(ENV) && pytest -q -n 2 --dist loadfile
 
@@ -51,6 +60,10 @@ lint: install ## Style, format and types
 
 bench: install ## Measure (FIGURES=name,… for some)
 	@$(ENV) && python -m benchmarks $(if $(FIGURES),$(FIGURES))
+
+study: install ## Measure every detector in simulated worlds (SEEDS, WORLDS, CELLS, DATA=folder, QUICK=1)
+	@$(ENV) && barcode-pipeline study $(if $(SEEDS),--seeds $(SEEDS)) $(if $(WORLDS),--worlds $(WORLDS)) \
+	  $(if $(CELLS),--cells $(foreach cell,$(CELLS),'$(cell)')) $(if $(DATA),--data '$(DATA)') $(if $(QUICK),--quick)
 
 clean: ## Remove what was made from the raw files, and Dagster's history
 	rm -rf data/interim data/lstm_training data/scores data/quarantine models/* reports logs .dagster_home

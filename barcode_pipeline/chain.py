@@ -7,6 +7,7 @@ and returns the rows of each.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,7 @@ from barcode_pipeline.sequences.features import FEATURE_NAMES, FEATURE_VERSION, 
 from barcode_pipeline.sequences.split import PART_NAMES, cut_time, lot_buckets, order_by_journey, split_events
 from barcode_pipeline.sequences.tables import feature_matrix, sequences_table
 from barcode_pipeline.sequences.training_set import write_training_set
+from barcode_pipeline.stale_dates import noted, replacing_rows
 from barcode_pipeline.workspace import Workspace
 
 Rows = dict[int, int]
@@ -32,40 +34,61 @@ Rows = dict[int, int]
 READ_COLUMNS = (*KEY_COLUMNS, "location_text")
 
 
-def make_merged(workspace: Workspace, days: Sequence[int]) -> Rows:
-    """Assemble dates from the intake: rows of all files, exact duplicates removed, sorted by EPC and travel."""
+class Assembled(NamedTuple):
+    """Dates as assembled from the intake. table: their rows, exact duplicates removed, sorted by EPC and travel.
+    day: (N,) int64 of its rows. duplicates: how many were removed, by file (a place in `files`) and day."""
+
+    table: pa.Table
+    day: np.ndarray
+    files: list[str]
+    duplicates: pd.DataFrame
+
+
+def assemble(workspace: Workspace, days: Sequence[int]) -> Assembled:
+    """Read some dates from the intake and merge what came in several files. Nothing is written."""
     table, file_of_row, files = workspace.intake.read(days)
     events = read_events(table, workspace.reference.sites)
     merged = merge(table, events)
     day = day_of(events.time)
-    rows = workspace.merged.write(table.take(pa.array(merged.rows)), day[merged.rows], days)
     gone = pd.DataFrame({"file": file_of_row[merged.duplicate], "day": day[merged.duplicate]})
-    workspace.intake.record_duplicates(days, files, gone.value_counts(["file", "day"]).reset_index())
+    counts = gone.value_counts(["file", "day"]).reset_index()
+    return Assembled(table.take(pa.array(merged.rows)), day[merged.rows], files, counts)
+
+
+def make_merged(workspace: Workspace, days: Sequence[int]) -> Rows:
+    """Assemble dates from the intake; what their rows change on other dates is out of date from then on."""
+    assembled = assemble(workspace, days)
+    with replacing_rows(workspace, assembled.table, assembled.day, days):
+        rows = workspace.merged.write(assembled.table, assembled.day, days)
+        workspace.intake.record_duplicates(days, assembled.files, assembled.duplicates)
     return rows
 
 
 def make_enriched(workspace: Workspace, days: Sequence[int]) -> Rows:
     """Add coordinates, levels and transition statistics to the events of some dates."""
-    known = read_with_history(workspace.merged, days)
+    known = read_with_history(workspace.merged, days, near=workspace.lots.days_with_history)
     events = read_events(known.table, workspace.reference.sites)
-    return write_wanted(workspace.enriched, enrich(known.table, events, workspace.reference), known, days)
+    rows = write_wanted(workspace.enriched, enrich(known.table, events, workspace.reference), known, days)
+    return noted(workspace, "enriched_events", rows)
 
 
 def make_labels(workspace: Workspace, days: Sequence[int]) -> Rows:
     """Score the events of some dates with the five rules."""
-    known = read_with_history(workspace.enriched, days, READ_COLUMNS)
+    known = read_with_history(workspace.enriched, days, READ_COLUMNS, near=workspace.lots.days_with_history)
     settings = workspace.configuration.rules.settings()
     scored = score_events(read_events(known.table, workspace.reference.sites), workspace.reference, settings)
-    return write_wanted(workspace.labels, labels_table(known.table, scored, settings), known, days)
+    rows = write_wanted(workspace.labels, labels_table(known.table, scored, settings), known, days)
+    return noted(workspace, "rule_labels", rows)
 
 
 def make_sequences(workspace: Workspace, days: Sequence[int]) -> Rows:
-    """Compute the features of the events of some dates."""
-    known = read_with_history(workspace.enriched, days, READ_COLUMNS)
+    """Compute the features of the events of some dates: they ask for whole lots, not for their EPCs alone."""
+    known = read_with_history(workspace.enriched, days, READ_COLUMNS, by="lot", near=workspace.lots.days_with_history)
     events = read_events(known.table, workspace.reference.sites)
     rules = workspace.configuration.rules.settings()
     features = compute_features(events, workspace.reference, rules.companies, rules.v_max)
-    return write_wanted(workspace.sequences, sequences_table(known.table, features), known, days)
+    rows = write_wanted(workspace.sequences, sequences_table(known.table, features), known, days)
+    return noted(workspace, "epc_sequences", rows)
 
 
 def make_split(workspace: Workspace) -> dict[str, object]:

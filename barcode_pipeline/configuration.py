@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.formats import LABELS
 from barcode_pipeline.rules.settings import RuleSettings
+from barcode_pipeline.teachers.planting.settings import OrdinaryNoise, PlantingSettings
 
 CONFIGURATION_FILE = "configuration.toml"
 
@@ -88,8 +90,12 @@ class ModelSection(_Section):
     dropout: float = Field(default=0.1, ge=0, lt=1)
 
 
+TeacherName = Literal["rule_labels", "planted", "verdicts"]
+
+
 class TrainingSection(_Section):
-    teacher: Literal["rule_labels"] = "rule_labels"
+    # A TOML list is no tuple; the words in it are checked all the same.
+    teachers: Annotated[tuple[TeacherName, ...], Field(strict=False, min_length=1)] = ("rule_labels",)
     epochs: int = Field(default=16, ge=1)
     patience: int = Field(default=4, ge=1)
     batch_events: int = Field(default=768, ge=16)
@@ -99,9 +105,82 @@ class TrainingSection(_Section):
     precision: Literal["float32", "bfloat16"] = "float32"
 
 
+class PlantingSection(_Section):
+    share: float = Field(default=0.1, gt=0, le=0.5)
+    copies: int = Field(default=2, ge=1, le=20)
+    passes: int = Field(default=3, ge=1, le=5)
+    search_share: float = Field(default=0.4, gt=0, le=0.5)
+    search_epochs: int = Field(default=6, ge=1)
+    suspect_probability: float = Field(default=0.3, gt=0, lt=1)
+    base_rate: float = Field(default=0.003, gt=0, lt=0.2)
+    missed_reads: float = Field(default=0.3, ge=0, lt=1)
+    # The families are checked where they are known, when the planter is asked for.
+    leave_out: Annotated[tuple[str, ...], Field(strict=False)] = ()
+
+    def settings(self) -> PlantingSettings:
+        """What the planter takes."""
+        return PlantingSettings(
+            self.share, self.copies, self.leave_out, self.base_rate, OrdinaryNoise(missed_reads=self.missed_reads)
+        )
+
+    def search_settings(self) -> PlantingSettings:
+        """What it takes for a model that is only to search for suspects."""
+        return replace(self.settings(), share=self.search_share, copies=1)
+
+
 class EvaluationSection(_Section):
     bootstrap_replicates: int = Field(default=200, ge=20)
     suspicious_epcs: int = Field(default=20, ge=1, le=200)
+    review_questions: int = Field(default=50, ge=1, le=10_000)
+
+
+class ServingSection(_Section):
+    host: str = Field(default="127.0.0.1", min_length=1)
+    port: int = Field(default=8000, ge=0, le=65535)
+    workers: int = Field(default=1, ge=1, le=64)
+    connections: int = Field(default=1000, ge=1)
+    history: str = Field(default="sqlite", pattern=r"^(sqlite|rediss?://.+|unix://.+)$")
+    last_events: int = Field(default=1000, ge=1)
+    retention_days: int = Field(default=400, ge=1)
+    lots_in_memory: int = Field(default=500, ge=1)
+    cold_start_events: int = Field(default=0, ge=0)
+    keys_file: str = ""
+    most_events: int = Field(default=10_000, ge=1)
+    most_megabytes: int = Field(default=16, ge=1, le=1024)
+    requests_per_second: float = Field(default=0.0, ge=0)
+    seconds: float = Field(default=30.0, gt=0)
+    sample_one_in: int = Field(default=1000, ge=0)
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Band = Annotated[tuple[Share, Share], Field(strict=False)]
+"""Lowest and highest, both allowed. A TOML list is no tuple; the numbers in it are checked all the same."""
+
+
+class LabelRates(_Section):
+    epcFake: Band = (0.0, 0.1)
+    epcDup: Band = (0.0, 0.1)
+    locErr: Band = (0.0, 0.1)
+    evtOrderErr: Band = (0.0, 0.1)
+    jump: Band = (0.0, 0.1)
+
+    @field_validator("*")
+    @classmethod
+    def _ascending(cls, band: tuple[float, float]) -> tuple[float, float]:
+        if band[0] > band[1]:
+            raise ValueError("the lowest share comes first")
+        return band
+
+
+class GateSection(_Section):
+    lowest_rows: int = Field(default=1000, ge=1)
+    label_rates: LabelRates = LabelRates()
+
+
+class RetentionSection(_Section):
+    run_history_days: int = Field(default=90, ge=1)
+    quarantine_days: int = Field(default=365, ge=1)
+    reports: int = Field(default=30, ge=1)
 
 
 class Configuration(_Section):
@@ -113,7 +192,11 @@ class Configuration(_Section):
     split: SplitSection = SplitSection()
     model: ModelSection = ModelSection()
     training: TrainingSection = TrainingSection()
+    planting: PlantingSection = PlantingSection()
     evaluation: EvaluationSection = EvaluationSection()
+    serving: ServingSection = ServingSection()
+    gate: GateSection = GateSection()
+    retention: RetentionSection = RetentionSection()
 
 
 def load_configuration(root: Path) -> Configuration:

@@ -26,7 +26,7 @@ def build_definitions(
         schedules=schedules,
         sensors=sensors,
         resources={"workspace": workspace, "compute": compute or ComputeResource()},
-        executor=executor(),
+        executor=executor(workspace.open().lock),
     )
 
 

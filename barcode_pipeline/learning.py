@@ -9,7 +9,7 @@ import datetime
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from scipy.special import expit
 
 from barcode_pipeline.alerts.reasons import explain
 from barcode_pipeline.chain import READ_COLUMNS, Rows, write_wanted
@@ -25,11 +26,13 @@ from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.files import current_folder, published_folder
 from barcode_pipeline.events.formats import KEY_FIELDS, LABELS
 from barcode_pipeline.events.history import read_with_history
+from barcode_pipeline.events.journeys import Events
 from barcode_pipeline.events.merging import read_events
+from barcode_pipeline.feedback import judged_in
+from barcode_pipeline.models.attribution import attribute, continued_by
 from barcode_pipeline.models.baselines.registry import BASELINES, load_baselines
 from barcode_pipeline.models.calibration import Calibration, calibrate
 from barcode_pipeline.models.compute import Compute
-from barcode_pipeline.models.detector import JourneyFeatures
 from barcode_pipeline.models.lstm import LstmModel, load_lstm, save_lstm, train_lstm
 from barcode_pipeline.models.network import Architecture
 from barcode_pipeline.models.registry import ModelRegistry
@@ -37,10 +40,13 @@ from barcode_pipeline.models.tables import SCORES_SCHEMA
 from barcode_pipeline.models.training import TrainingSettings
 from barcode_pipeline.rules.labels import score_events
 from barcode_pipeline.sequences.features import FEATURE_NAMES
-from barcode_pipeline.sequences.split import order_by_journey
+from barcode_pipeline.sequences.journey_features import JourneyFeatures
+from barcode_pipeline.sequences.split import TRAIN, VALIDATION, order_by_journey
 from barcode_pipeline.sequences.tables import feature_matrix
 from barcode_pipeline.sequences.training_set import TrainingSet, read_training_set
-from barcode_pipeline.teachers.teacher import teacher_named
+from barcode_pipeline.stale_dates import noted
+from barcode_pipeline.teachers.registry import teachers_named
+from barcode_pipeline.teachers.teacher import NO_ROW, NOT_PLANTED, Lesson, Material, teach
 from barcode_pipeline.workspace import Workspace
 
 Say = Callable[[str], None]
@@ -60,8 +66,8 @@ class TrainedModel:
 def train_model(workspace: Workspace, compute: Compute, say: Say = print) -> TrainedModel:
     """Train the LSTM from nothing, save it and put it in service."""
     registry = ModelRegistry(workspace.models)
-    training_set = read_training_set(workspace.training)
-    model = _train_lstm(workspace, training_set, workspace.configuration.model.layers, compute, say)
+    material = material_of(workspace, read_training_set(workspace.training))
+    model, _ = learn(workspace, material, workspace.configuration.model.layers, compute, say)
     today = datetime.datetime.now(ZoneInfo(workspace.configuration.time.zone)).date()
     path = registry.add(model, today)
     registry.put_in_service(path)
@@ -69,18 +75,90 @@ def train_model(workspace: Workspace, compute: Compute, say: Say = print) -> Tra
     return TrainedModel(path, model)
 
 
-def _train_lstm(workspace: Workspace, training_set: TrainingSet, layers: int, compute: Compute, say: Say) -> LstmModel:
+def material_of(workspace: Workspace, training_set: TrainingSet) -> Material:
+    """What teachers look at: nothing is read until one of them asks."""
     configuration = workspace.configuration
-    teacher = teacher_named(configuration.training.teacher)
-    lesson = teacher.lesson(training_set)
-    trained_on = np.asarray(training_set.time)[lesson.train]
-    about = {
-        "teacher": teacher.name,
+    return Material(
+        training_set,
+        lambda: _events_of(workspace, training_set),
+        workspace.reference,
+        configuration.rules.settings(),
+        configuration.planting.settings(),
+        configuration.training.seed,
+    )
+
+
+def _events_of(workspace: Workspace, training_set: TrainingSet) -> Events:
+    """The events of all dates, row by row as the training set holds them."""
+    table = workspace.enriched.read(workspace.enriched.days(), READ_COLUMNS)
+    if len(table) != len(training_set):
+        raise UserError(
+            "enriched_events and the training set do not hold the same events: materialise the assets up to "
+            "train_eval_split again."
+        )
+    return read_events(table, workspace.reference.sites).take(np.asarray(training_set.source))
+
+
+def learn(
+    workspace: Workspace, material: Material, layers: int, compute: Compute, say: Say
+) -> tuple[LstmModel, Lesson]:
+    """Train an LSTM by the configured teachers; returns it and the last lesson it was given.
+
+    With planted anomalies, models that are only to search come first: what one suspects is no example of the
+    ordinary for the next. They are taught with many more planted anomalies and for a short time: each real one that
+    hides among the ordinary then weighs little against them, and is not yet learnt by heart.
+    """
+    configuration = workspace.configuration
+    names, planting = configuration.training.teachers, configuration.planting
+    teachers = teachers_named(names, lambda: judged_in(workspace, material.training_set))
+    part = np.asarray(material.training_set.part)
+    taught = (part == TRAIN) | (part == VALIDATION)
+    journeys, rows = material.journeys.select(material.journeys.with_any(taught))
+    passes = planting.passes if "planted" in names else 1
+    settings = _training_settings(configuration)
+    searching = replace(settings, epochs=min(settings.epochs, planting.search_epochs))
+    for number in range(1, passes + 1):
+        search = number < passes
+        shown = replace(material, planting=planting.search_settings()) if search else material
+        lesson = teach(teachers, shown)
+        model = _train_lstm(workspace, material, lesson, layers, searching if search else settings, compute, say)
+        if search:
+            suspects = np.zeros(len(part), dtype=bool)
+            # As the network itself has it: what is calibrated is calibrated on validation lots that still hold, as
+            # ordinary, the very anomalies that are looked for here.
+            suspects[rows] = (expit(model.scores(journeys)) >= planting.suspect_probability).any(axis=1)
+            say(f"search {number} of {passes - 1}: {int((suspects & taught).sum()):,} events are under suspicion")
+            material = material.with_suspects(suspects & taught)
+    return model, lesson
+
+
+def _train_lstm(
+    workspace: Workspace,
+    material: Material,
+    lesson: Lesson,
+    layers: int,
+    settings: TrainingSettings,
+    compute: Compute,
+    say: Say,
+) -> LstmModel:
+    configuration, training_set = workspace.configuration, material.training_set
+    names = configuration.training.teachers
+    real = lesson.row[(lesson.train > 0) & (lesson.row != NO_ROW)]
+    trained_on = np.asarray(training_set.time)[real]
+    about: dict[str, Any] = {
+        "teacher": " + ".join(names),
         "data_fingerprint": training_set.about["fingerprint"],
         "trained_from": str(np.datetime64(int(trained_on.min()), "s")) if len(trained_on) else None,
         "trained_to": str(np.datetime64(int(trained_on.max()), "s")) if len(trained_on) else None,
         "cut": training_set.about["cut"],
     }
+    if "planted" in names:
+        about["planting"] = configuration.planting.model_dump(mode="json")
+        about["suspects"] = 0 if material.suspects is None else int(material.suspects.sum())
+        planted = lesson.family[(lesson.train > 0) & (lesson.family != NOT_PLANTED)]
+        about["planted"] = dict(
+            zip(lesson.families, np.bincount(planted, minlength=len(lesson.families)).tolist(), strict=True)
+        )
     architecture = Architecture(
         len(FEATURE_NAMES),
         layers,
@@ -88,10 +166,12 @@ def _train_lstm(workspace: Workspace, training_set: TrainingSet, layers: int, co
         configuration.model.dropout,
         configuration.sequences.length,
     )
-    settings = _training_settings(configuration)
-    name = f"{training_set.about['fingerprint']}-{_short_hash(asdict(architecture), asdict(settings), teacher.name)}"
+    name = (
+        f"{training_set.about['fingerprint']}-"
+        f"{_short_hash(asdict(architecture), asdict(settings), names, lesson.fingerprint())}"
+    )
     return train_lstm(
-        _journeys(training_set),
+        lesson.journeys,
         lesson.targets,
         lesson.train,
         lesson.validation,
@@ -105,25 +185,28 @@ def _train_lstm(workspace: Workspace, training_set: TrainingSet, layers: int, co
 
 
 def train_baselines(workspace: Workspace, compute: Compute, say: Say = print) -> dict[str, Any]:
-    """Train the one-layer LSTM and the simple detectors, calibrate each on validation, and save them.
+    """Train the one-layer LSTM and, by the lesson it was given last, the simple detectors; calibrate each on
+    validation, and save them.
 
     Returns seconds of training by name. The folder is replaced as a whole.
     """
     training_set = read_training_set(workspace.training)
-    lesson = teacher_named(workspace.configuration.training.teacher).lesson(training_set)
-    journeys = _journeys(training_set)
+    material = material_of(workspace, training_set)
     seconds, calibrations = {}, {}
-    learn, rows = journeys.select(_journeys_with(journeys, lesson.train | lesson.validation))
-    validation, targets = lesson.validation[rows], lesson.targets[rows]
     with published_folder(workspace.models / "baselines", training_set.about["fingerprint"]) as folder:
         started = time.perf_counter()
-        save_lstm(_train_lstm(workspace, training_set, 1, compute, lambda _: None), folder / f"{ONE_LAYER}.pt")
+        one_layer, lesson = learn(workspace, material, 1, compute, lambda _: None)
+        save_lstm(one_layer, folder / f"{ONE_LAYER}.pt")
         seconds[ONE_LAYER] = time.perf_counter() - started
         say(f"{ONE_LAYER}: trained in {seconds[ONE_LAYER]:.1f} s")
+        journeys = lesson.journeys
+        learnt, rows = journeys.select(journeys.with_any((lesson.train > 0) | (lesson.validation > 0)))
+        weight, targets = lesson.validation[rows], lesson.targets[rows]
+        validation = weight > 0
         for make in BASELINES:
             started = time.perf_counter()
-            detector = make(seed=workspace.configuration.training.seed).fit(learn, targets, lesson.train[rows])
-            calibration = calibrate(detector.score(learn)[validation], targets[validation])
+            detector = make(seed=workspace.configuration.training.seed).fit(learnt, targets, lesson.train[rows])
+            calibration = calibrate(detector.score(learnt)[validation], targets[validation], weight[validation])
             detector.save(folder)
             calibrations[detector.name] = {name: value.tolist() for name, value in asdict(calibration).items()}
             seconds[detector.name] = time.perf_counter() - started
@@ -153,20 +236,24 @@ def baseline_probabilities(workspace: Workspace, journeys: JourneyFeatures) -> d
 def make_scores(workspace: Workspace, days: Sequence[int]) -> Rows:
     """Score the events of some dates by the model in service, with the reason of each alert in words."""
     model, path = ModelRegistry(workspace.models).load_in_service()
-    known = read_with_history(workspace.sequences, days)
+    known = read_with_history(workspace.sequences, days, near=workspace.lots.days_with_history)
     order = order_by_journey(known.table.column("epc_code"))
     probabilities = np.empty((len(known.table), len(LABELS)), dtype=np.float32)
     features = JourneyFeatures(feature_matrix(known.table)[order.source], order.offsets)
     probabilities[order.source] = model.probabilities(features)
     alerts = model.calibration.alerts(probabilities)
 
-    facts = read_with_history(workspace.enriched, days, READ_COLUMNS)
+    facts = read_with_history(workspace.enriched, days, READ_COLUMNS, near=workspace.lots.days_with_history)
     if len(facts.table) != len(known.table):
         raise UserError("epc_sequences and enriched_events do not hold the same events: materialise both again.")
     settings = workspace.configuration.rules.settings()
     events = read_events(facts.table, workspace.reference.sites)
     judged = score_events(events, workspace.reference, settings)
-    reason = explain(events, judged, alerts, probabilities, workspace.reference, settings.v_max)
+    alone = (alerts & (judged.evidence == 0))[order.source]
+    moved = attribute(continued_by(model), features, alone, model.ordinary, model.network.architecture.longest)
+    reason = explain(
+        events, judged, alerts, probabilities, workspace.reference, settings.v_max, moved.by_source(order.source)
+    )
     count = len(known.table)
     table = pa.table(
         [
@@ -179,7 +266,7 @@ def make_scores(workspace: Workspace, days: Sequence[int]) -> Rows:
         ],
         schema=SCORES_SCHEMA,
     )
-    return write_wanted(workspace.scores, table, known, days)
+    return noted(workspace, "event_scores", write_wanted(workspace.scores, table, known, days))
 
 
 def _constant(word: str, count: int) -> pa.DictionaryArray:
@@ -191,15 +278,6 @@ def _training_settings(configuration: Configuration) -> TrainingSettings:
     return TrainingSettings(
         training.epochs, training.patience, training.batch_events, training.learning_rate, training.seed
     )
-
-
-def _journeys(training_set: TrainingSet) -> JourneyFeatures:
-    return JourneyFeatures(training_set.features, np.asarray(training_set.offsets))
-
-
-def _journeys_with(journeys: JourneyFeatures, chosen: np.ndarray) -> np.ndarray:
-    """(J,) bool, the journeys with at least one chosen event."""
-    return np.maximum.reduceat(chosen.astype(np.int8), journeys.offsets[:-1]) > 0
 
 
 def _short_hash(*values: object) -> str:

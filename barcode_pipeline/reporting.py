@@ -30,11 +30,13 @@ from barcode_pipeline.evaluation.suspicious import most_suspicious
 from barcode_pipeline.evaluation.truth import match_truth, read_truth
 from barcode_pipeline.events.formats import KEY_COLUMNS, LABELS, SCORES
 from barcode_pipeline.events.times import day_number
+from barcode_pipeline.feedback import judged_in
 from barcode_pipeline.learning import baseline_probabilities
-from barcode_pipeline.models.detector import JourneyFeatures
 from barcode_pipeline.models.lstm import LstmModel
 from barcode_pipeline.models.registry import ModelRegistry
+from barcode_pipeline.reviewing import make_review
 from barcode_pipeline.sequences.features import FEATURES
+from barcode_pipeline.sequences.journey_features import JourneyFeatures
 from barcode_pipeline.sequences.split import HELD_OUT_LOTS as PART_HELD_OUT
 from barcode_pipeline.sequences.split import HELD_OUT_LOTS_EARLIER as PART_EARLIER
 from barcode_pipeline.sequences.split import KNOWN_LOTS as PART_KNOWN
@@ -83,6 +85,7 @@ def make_report(workspace: Workspace, run_id: str, created_at: str, say: Say = p
         power,
         most_suspicious(workspace.scores, workspace.enriched, _days_after_cut(workspace, training_set),
                         workspace.configuration.evaluation.suspicious_epcs),
+        make_review(workspace, workspace.configuration.evaluation.review_questions),
         ("make run", "barcode-pipeline train", "barcode-pipeline evaluate"),
     )  # fmt: skip
     folder = write_report(workspace.reports, context)
@@ -106,14 +109,19 @@ def _evaluation_events(
     rules = np.asarray(training_set.rule_labels)[evaluated]
     lot = np.unique(np.asarray(training_set.lot)[evaluated], return_inverse=True)[1]
     scores = np.column_stack([table.column(name).to_numpy() for name in SCORES])[source]
+    verdicts = judged_in(workspace, training_set)
+    judged, holds = verdicts.judged[evaluated], verdicts.holds[evaluated]
     truth = read_truth(workspace.truth)
     if truth is None:
-        return EvaluationEvents(lot, strata, rules), scores
+        return EvaluationEvents(lot, strata, rules, judged=judged, holds=holds), scores
     matched = match_truth(truth, table.select(list(KEY_COLUMNS)))
     return (
-        EvaluationEvents(lot, strata, rules, matched.truth[source], matched.visible[source], matched.aftermath[source]),
+        EvaluationEvents(
+            lot, strata, rules, matched.truth[source], matched.visible[source], matched.aftermath[source],
+            judged, holds,
+        ),
         scores,
-    )
+    )  # fmt: skip
 
 
 def _detections(

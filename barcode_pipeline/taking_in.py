@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Collection
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -13,14 +15,14 @@ from barcode_pipeline.events.times import day_number
 from barcode_pipeline.workspace import Workspace
 
 
-def take_in(workspace: Workspace) -> list[TakenFile]:
-    """Take in new and changed raw files; `UserError` where there are none and never were."""
+def take_in(workspace: Workspace, only: Collection[Path] | None = None) -> list[TakenFile]:
+    """Take in new and changed raw files, of some of them if given; `UserError` where there are none and never were."""
     intake = workspace.intake
     if not intake.raw_files() and not intake.days():
         raise UserError(
             f"There are no raw files in {workspace.raw}: put scan files there, or run `make data` for simulated ones."
         )
-    return intake.take_in()
+    return intake.take_in(only)
 
 
 def partition_days(workspace: Workspace) -> tuple[int, int]:

@@ -12,6 +12,8 @@ from barcode_pipeline.events.date_store import DateStore
 from barcode_pipeline.events.enrichment import ENRICHED_SCHEMA
 from barcode_pipeline.events.formats import EVENT_SCHEMA
 from barcode_pipeline.events.intake import Intake
+from barcode_pipeline.events.lot_index import LotIndex
+from barcode_pipeline.events.made_dates import MadeDates
 from barcode_pipeline.events.places import Reference
 from barcode_pipeline.events.reference_tables import fingerprint_reference, load_reference
 from barcode_pipeline.models.tables import SCORES_SCHEMA
@@ -55,6 +57,14 @@ class Workspace:
         return self.root / "data" / "truth"
 
     @property
+    def feedback(self) -> Path:
+        return self.root / "data" / "feedback"
+
+    @property
+    def verdicts(self) -> Path:
+        return self.interim / "verdicts" / "verdicts.parquet"
+
+    @property
     def scores(self) -> DateStore:
         return DateStore(self.root / "data" / "scores", SCORES_SCHEMA)
 
@@ -65,6 +75,11 @@ class Workspace:
     @property
     def models(self) -> Path:
         return self.root / "models"
+
+    @property
+    def model_pointer(self) -> Path:
+        """The file that names the model in service (`models.registry`); without it none is."""
+        return self.models / "lstm" / "in_service.json"
 
     @property
     def reports(self) -> Path:
@@ -84,6 +99,19 @@ class Workspace:
     @property
     def intake(self) -> Intake:
         return Intake(self.raw, self.interim / "_intake", self.quarantine, self.configuration.time.zone)
+
+    @property
+    def made(self) -> MadeDates:
+        return MadeDates(self.interim / "_made" / "made.sqlite")
+
+    @property
+    def lots(self) -> LotIndex:
+        return LotIndex(self.interim / "_made" / "lots.npz", self.merged)
+
+    @property
+    def lock(self) -> Path:
+        """The file whose lock is held by whoever works on the data: one at a time."""
+        return self.root / "data" / ".lock"
 
     @property
     def merged(self) -> DateStore:

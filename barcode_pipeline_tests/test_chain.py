@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from barcode_pipeline import chain
 from barcode_pipeline.errors import UserError
+from barcode_pipeline.events.codes import lot_names
 from barcode_pipeline.events.date_store import DateStore
 from barcode_pipeline.events.times import day_number
 from barcode_pipeline.workspace import Workspace
@@ -103,8 +105,12 @@ def test_late_rows_give_the_bytes_of_a_clean_backfill(
     write_rows(late_project.raw / "late.csv", names, late)
     late_project.intake.take_in()
     touched = {day_number(row[time][:10]) for row in late}
-    epcs = {row[epc] for row in late}
-    days = sorted(touched | {day_number(row[time][:10]) for row in rows if row[epc] in epcs})
+    # What an event's features tell of its lot changes with any event of the lot.
+    lots = set(lot_names(pa.array([row[epc] for row in late])).to_pylist())
+    lot_of_row = lot_names(pa.array([row[epc] for row in rows])).to_pylist()
+    days = sorted(
+        touched | {day_number(row[time][:10]) for row, lot in zip(rows, lot_of_row, strict=True) if lot in lots}
+    )
     chain.make_merged(late_project, sorted(touched))
     for make in MAKERS[1:]:
         make(late_project, days)

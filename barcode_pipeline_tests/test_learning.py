@@ -18,10 +18,11 @@ from barcode_pipeline.events.formats import ALERTS, KEY_COLUMNS, LABELS, PROBABI
 from barcode_pipeline.learning import baseline_probabilities, make_scores, train_baselines, train_model
 from barcode_pipeline.models.baselines.registry import BASELINES
 from barcode_pipeline.models.compute import Compute
-from barcode_pipeline.models.detector import JourneyFeatures
 from barcode_pipeline.models.registry import ModelRegistry
-from barcode_pipeline.sequences.split import TRAIN
+from barcode_pipeline.sequences.journey_features import JourneyFeatures
+from barcode_pipeline.sequences.split import KNOWN_LOTS, TRAIN, VALIDATION
 from barcode_pipeline.sequences.training_set import read_training_set
+from barcode_pipeline.teachers.planting.families import FAMILY_NAMES
 from barcode_pipeline.workspace import Workspace
 
 
@@ -121,6 +122,36 @@ def test_training_again_gives_the_same_weights_in_another_file(small_project, co
     day = small_project.days[-1]
     make_scores(copy_of_project, [day])
     assert set(copy_of_project.scores.read([day]).column("model_file").to_pylist()) == {again.path.name}
+
+
+def test_planted_anomalies_teach_after_a_search(copy_of_project):
+    """All passes, end to end: suspects are kept from the ordinary, and the file says what it was taught."""
+    configuration = copy_of_project.configuration
+    configuration = configuration.model_copy(
+        update={
+            "training": configuration.training.model_copy(update={"teachers": ("planted",)}),
+            "planting": configuration.planting.model_copy(update={"passes": 2, "copies": 1, "share": 0.3}),
+        }
+    )
+    place = replace(copy_of_project, configuration=configuration)
+    said = []
+    trained = train_model(place, Compute(), said.append)
+    about = trained.model.about
+    assert about["teacher"] == "planted"
+    assert about["planting"] == configuration.planting.model_dump(mode="json")
+    assert set(about["planted"]) == set(FAMILY_NAMES)
+    assert sum(about["planted"].values()) == sum(about["positives_trained_on"].values()) > 100
+    assert any(line.startswith("search 1 of 1: ") for line in said)
+    training_set = read_training_set(place.training)
+    assert 0 < about["suspects"] < np.isin(training_set.part, (TRAIN, VALIDATION)).sum() / 4
+    assert about["trained_to"] < about["cut"]
+    assert not list(ModelRegistry(place.models).checkpoint.glob("*.pt"))
+    # What rules can see is found on events that no teacher looked at, without a rule's label in training.
+    held_out = training_set.part >= KNOWN_LOTS
+    journeys = JourneyFeatures(training_set.features, np.asarray(training_set.offsets))
+    fake = np.asarray(training_set.rule_labels)[held_out, 0]
+    found = trained.model.probabilities(journeys)[held_out, 0]
+    assert np.median(found[fake]) > 20 * np.median(found[~fake])
 
 
 def test_baselines_say_something_of_every_event(small_project):

@@ -15,14 +15,14 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from barcode_pipeline.learning import material_of
 from barcode_pipeline.models.compute import Compute
-from barcode_pipeline.models.detector import JourneyFeatures
 from barcode_pipeline.models.network import Architecture, SequenceNetwork
 from barcode_pipeline.models.passes import DistinctPasses, distinct_training_passes
 from barcode_pipeline.models.training import Batch, TrainingSettings, to_device, train_epoch
 from barcode_pipeline.sequences.features import FEATURE_NAMES
 from barcode_pipeline.sequences.training_set import read_training_set
-from barcode_pipeline.teachers.teacher import teacher_named
+from barcode_pipeline.teachers.rule_labels import RuleLabels
 from benchmarks.data_plane import run_data_plane
 from benchmarks.results import Figure, rounded, usable_cores
 from benchmarks.worlds import Worlds
@@ -114,13 +114,14 @@ def prepare(worlds: Worlds) -> Material:
     run_data_plane(workspace)
     training_set = read_training_set(workspace.training)
     training = workspace.configuration.training
-    lesson = teacher_named(training.teacher).lesson(training_set)
-    journeys = JourneyFeatures(training_set.features, np.asarray(training_set.offsets))
+    # Real journeys as they are: what is timed does not hang on what a planter draws.
+    lesson = RuleLabels().lesson(material_of(workspace, training_set))
+    journeys = lesson.journeys
     architecture = Architecture(len(FEATURE_NAMES))
     distinct = distinct_training_passes(journeys, lesson.targets, lesson.train, architecture.longest)
     torch.manual_seed(0)
     network = SequenceNetwork(architecture)
-    learnt = np.flatnonzero(lesson.train)
+    learnt = np.flatnonzero(lesson.train > 0)
     values = np.asarray(journeys.values)
     network.set_scaling(values[learnt].astype(float), np.ones(len(learnt)))
     chosen = np.random.default_rng(0).choice(learnt, min(TEXTBOOK_WINDOWS, len(learnt)), replace=False)

@@ -1,7 +1,8 @@
 """The reason of an alert in words, and what would be normal there.
 
 Where a rule speaks, its evidence is put into words. Where the model speaks alone, what the event did is said
-beside its probability; which features moved the score is not claimed.
+beside its probability, and which groups of features moved the score most (`models.attribution`) where that was
+looked at.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from barcode_pipeline.alerts.phrases import NORMAL_CODE, duration, say_what_moved
 from barcode_pipeline.events.enrichment import look_back
 from barcode_pipeline.events.formats import LABELS
 from barcode_pipeline.events.journeys import Events
 from barcode_pipeline.events.places import NO_LOCATION_ID, Reference
 from barcode_pipeline.events.steps import DIRECTION_NAMES, LEVEL_NAMES
+from barcode_pipeline.models.attribution import Attribution
 from barcode_pipeline.rules import kernel
 from barcode_pipeline.rules.labels import RuleScores
 
@@ -33,7 +36,6 @@ _CODE_PARTS = (
     (kernel.IN_FUTURE, "it was made after it was scanned"),
     (kernel.TOO_OLD, "it was made more than five years before"),
 )
-_NORMAL_CODE = "a code is 001.company.product.lot.YYYYMMDD.serial, made before its scans"
 
 
 @dataclass(frozen=True)
@@ -85,10 +87,12 @@ def explain(
     probabilities: np.ndarray,
     reference: Reference,
     fastest: float,
+    attribution: Attribution | None = None,
 ) -> pa.DictionaryArray:
     """`label: reason; what is normal` of every event with an alert, several joined by ` | `, null without one.
 
-    alerts: (N, 5) bool; probabilities: (N, 5). (N,) dictionary of strings.
+    alerts: (N, 5) bool; probabilities: (N, 5). attribution: of alerts on which no rule spoke, of all or of some, by
+    row of `events`. One event or millions: the cost is that of the alerts. (N,) dictionary of strings.
     """
     rows = np.flatnonzero(alerts.any(axis=1))
     facts = gather_facts(events, rows, judged.previous, reference, fastest)
@@ -97,6 +101,9 @@ def explain(
         alerted = alerts[rows, column]
         part = AlertFacts(facts.table[alerted])
         why, normal = reasons(part, label, judged.evidence[rows, column][alerted], probabilities[rows, column][alerted])
+        if attribution is not None:
+            silent = pd.Series(judged.evidence[rows, column] == 0, index=facts.table.index)
+            _add_what_moved(events, facts.table[alerted & silent], rows, column, attribution, why, normal)
         before = said[alerted]
         said[alerted] = before.where(before == "", before + " | ") + f"{label}: " + why + "; " + normal
     out = np.full(len(events), None, dtype=object)
@@ -120,11 +127,36 @@ def reasons(
     return reason, normal
 
 
+def _add_what_moved(
+    events: Events,
+    table: pd.DataFrame,
+    rows: np.ndarray,
+    label: int,
+    attribution: Attribution,
+    why: pd.Series,
+    normal: pd.Series,
+) -> None:
+    """Say in `why` and `normal` what moved the model. table: facts of its alerts; rows: (R,) the event of each fact."""
+    of_label = np.flatnonzero(attribution.label == label)
+    place = pd.Index(attribution.row[of_label]).get_indexer(rows[table.index])
+    table, found = table[place >= 0], attribution.take(of_label[place[place >= 0]])
+    has = found.earlier >= 0
+    table = table.assign(
+        earlier_step=_where_known(has, _step_names(events, found.earlier)),
+        earlier_place=_where_known(has, _place_names(events)[events.place[found.earlier]]),
+        earlier_hours=np.where(has, (events.time[found.row] - events.time[found.earlier]) / 3600, np.nan),
+    )
+    moved, usual = say_what_moved(table, found)
+    some = moved.index[moved != ""]
+    why[some] += ", most of all for " + moved[some]
+    normal[some] = usual[some]
+
+
 Said = tuple[pd.Series | str, pd.Series | str]
 
 
 def _fake(table: pd.DataFrame, found: int, _: np.ndarray) -> Said:
-    return ", ".join(words for bit, words in _CODE_PARTS if found & bit), _NORMAL_CODE
+    return ", ".join(words for bit, words in _CODE_PARTS if found & bit), NORMAL_CODE
 
 
 def _duplicate(table: pd.DataFrame, found: int, _: np.ndarray) -> Said:
@@ -146,7 +178,7 @@ def _location(table: pd.DataFrame, found: int, _: np.ndarray) -> Said:
 
 def _order(table: pd.DataFrame, found: int, _: np.ndarray) -> Said:
     after = (
-        table["step"] + " after " + table["before_step"].fillna("") + " at the same place, " + _hours(table["hours"])
+        table["step"] + " after " + table["before_step"].fillna("") + " at the same place, " + duration(table["hours"])
     )
     if found == kernel.TYPE_MISSING:
         return "its event type is missing", "every scan says in, out or sale"
@@ -158,10 +190,10 @@ def _order(table: pd.DataFrame, found: int, _: np.ndarray) -> Said:
 
 def _jump(table: pd.DataFrame, found: int, _: np.ndarray) -> Said:
     if found == kernel.FASTER_THAN_TRUCK:
-        reason = "arrived " + table["km"].map("{:.0f}".format) + " km away after " + _hours(table["hours"])
-        return reason, "the fastest truck needs " + _hours(table["needed_hours"])
-    reason = "took " + _hours(table["hours"]) + " from " + table["before_place"] + " to " + table["place"]
-    usual = _hours(table["mean_hours"]) + " ± " + table["std_hours"].map("{:.1f} h".format)
+        reason = "arrived " + table["km"].map("{:.0f}".format) + " km away after " + duration(table["hours"])
+        return reason, "the fastest truck needs " + duration(table["needed_hours"])
+    reason = "took " + duration(table["hours"]) + " from " + table["before_place"] + " to " + table["place"]
+    usual = duration(table["mean_hours"]) + " ± " + table["std_hours"].map("{:.1f} h".format)
     return reason, "the route usually takes " + usual
 
 
@@ -175,7 +207,11 @@ def _by_model(table: pd.DataFrame, _: int, probability: np.ndarray) -> Said:
     event = table["step"] + " at " + table["place"]
     first = table["before_place"].isna()
     since = (
-        _hours(table["hours"]) + " after " + table["before_step"].fillna("") + " at " + table["before_place"].fillna("")
+        duration(table["hours"])
+        + " after "
+        + table["before_step"].fillna("")
+        + " at "
+        + table["before_place"].fillna("")
     )
     far = np.where(table["km"] >= 1, ", " + table["km"].map("{:.0f}".format) + " km away", "")
     said = (
@@ -185,22 +221,8 @@ def _by_model(table: pd.DataFrame, _: int, probability: np.ndarray) -> Said:
         + event
         + pd.Series(np.where(first, ", with no scan before it to compare", " " + since + far), index=table.index)
     )
-    route = "the route usually takes " + _hours(table["mean_hours"])
+    route = "the route usually takes " + duration(table["mean_hours"])
     return said, pd.Series(np.where(table["mean_hours"].isna(), "no rule is broken", route), index=table.index)
-
-
-def _hours(hours: pd.Series) -> pd.Series:
-    """`2 h`, `3.2 h`, `40 min`, `28 d`."""
-    values = hours.to_numpy(dtype=float)
-    # By what would be written: `60 min` and `72 h` are `1 h` and `3 d`.
-    texts = np.where(
-        values < 59.5 / 60,
-        pd.Series(values * 60).map("{:.0f} min".format),
-        np.where(
-            values < 71.95, pd.Series(values).map("{:.1f} h".format), pd.Series(values / 24).map("{:.0f} d".format)
-        ),
-    )
-    return pd.Series(texts, index=hours.index, dtype=object).str.replace(".0 h", " h", regex=False)
 
 
 def _where_known(known: np.ndarray, texts: np.ndarray) -> np.ndarray:

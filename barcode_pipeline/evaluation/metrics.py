@@ -15,6 +15,7 @@ from barcode_pipeline.evaluation.resampling import (
     FIGURES,
     MINIMUM_CALIBRATION_EVENTS,
     MINIMUM_POSITIVES,
+    MINIMUM_VARIANT_POSITIVES,
     NEEDS_POSITIVES,
     Ranking,
     interval,
@@ -51,7 +52,8 @@ class EvaluationEvents:
 
     lot: (N,) int, code of the event's lot. strata: by name, (N,) bool. rules: (N, 5) bool, labels of the rules.
     truth: (N, 5) bool, injected anomalies, None on real data. visible: (N, 5) bool, where `truth` is set, whether
-    rules are built to see that variant. aftermath: (N,) bool, mere consequences of an anomaly.
+    rules are built to see that variant. aftermath: (N,) bool, mere consequences of an anomaly. judged, holds: (N, 5)
+    bool, labels that investigators have judged, and those that they confirmed; None without verdicts.
     """
 
     lot: np.ndarray
@@ -60,12 +62,19 @@ class EvaluationEvents:
     truth: np.ndarray | None = None
     visible: np.ndarray | None = None
     aftermath: np.ndarray | None = None
+    judged: np.ndarray | None = None
+    holds: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         events = len(self.lot)
         _check_shape("rules", self.rules, (events, len(LABELS)))
         for name, mask in self.strata.items():
             _check_shape(f"stratum {name}", mask, (events,))
+        if (self.judged is None) != (self.holds is None):
+            raise ValueError("judged and holds stand beside each other")
+        if self.judged is not None and self.holds is not None:
+            _check_shape("judged", self.judged, (events, len(LABELS)))
+            _check_shape("holds", self.holds, (events, len(LABELS)))
         if self.truth is None:
             return
         _check_shape("truth", self.truth, (events, len(LABELS)))
@@ -122,11 +131,19 @@ class View:
 def views(events: EvaluationEvents, chosen: np.ndarray) -> Iterator[View]:
     """The references and kinds of variants that these events (their positions) can be judged by.
 
-    Against truth, aftermath counts neither as a hit nor as a false alert, so it is left out; of one kind of variants,
-    events that are positive only by the other kind are left out too, all negatives stay.
+    By verdicts, where at least one label has enough confirmed ones, only judged labels count: figures then are those of
+    the events that were asked about, not of all. Against truth, aftermath counts neither as a hit nor as a false alert,
+    so it is left out; of one kind of variants, events that are positive only by the other kind are left out too, all
+    negatives stay.
     """
     rules = _with_any(events.rules[chosen])
     yield View("rules", "all", rules, np.ones_like(rules))
+    if events.judged is not None and events.holds is not None:
+        judged = events.judged[chosen]
+        holds = _with_any(events.holds[chosen] & judged)
+        if (np.count_nonzero(holds, axis=0) >= MINIMUM_POSITIVES).any():
+            # Of any label an event is free only where all five have been judged.
+            yield View("verdicts", "all", holds, np.column_stack([judged, judged.all(axis=1) | holds[:, -1]]))
     if events.truth is None or events.visible is None or events.aftermath is None:
         return
     truth, visible = events.truth[chosen], events.visible[chosen]
@@ -173,6 +190,72 @@ def evaluate(
     return rows
 
 
+EACH_VISIBLE, EACH_INVISIBLE = "each_rule_visible", "each_rule_invisible"
+"""`variants` of the rows that are the mean over single variants."""
+
+
+def evaluate_variants(
+    events: EvaluationEvents,
+    variant: np.ndarray,
+    names: Sequence[str],
+    detections: Sequence[Detections],
+    stratum: str,
+    replicates: int = 200,
+    seed: int = 0,
+) -> list[Row]:
+    """Rows against truth of every variant by itself, then their mean (`EACH_VISIBLE`, `EACH_INVISIBLE`, label macro).
+
+    variant: (N, 5) int into `names`, -1 where a label does not hold. A row's `label` is its variant's, `variants` the
+    variant's name. Positives are the variant's events; whatever else bears truth, and aftermath, is left out; all
+    other events are negatives, judged by that label alone. A variant with fewer than 10 positives has no figures
+    that need them and no part in the mean.
+    """
+    if events.truth is None or events.visible is None or events.aftermath is None:
+        return []
+    chosen = np.flatnonzero(events.strata[stratum])
+    known, lot = np.unique(events.lot[chosen], return_inverse=True)
+    weights = lot_weights(max(len(known), 1), replicates if len(known) > 1 else 0, seed)
+    aftermath = events.aftermath[chosen]
+    ordinary = ~aftermath & ~events.truth[chosen].any(axis=1)
+    rows: list[Row] = []
+    for detector in detections:
+        made: dict[str, list[tuple[Row, np.ndarray | None]]] = {EACH_VISIBLE: [], EACH_INVISIBLE: []}
+        head: Row = {"model": detector.model, "label": "macro", "stratum": stratum, "reference": "truth"}
+        for label in range(_ANY):
+            column = detector.column(label, chosen)
+            ranking = None if column is None else Ranking(column[0], lot, weights.shape[1])
+            of_label = variant[chosen, label]
+            for code in np.unique(of_label[of_label >= 0]):
+                positive = (of_label == code) & ~aftermath
+                counted, positives = ordinary | positive, int(positive.sum())
+                values = None
+                if column is not None and ranking is not None:
+                    values = label_figures(
+                        ranking, column[1], positive, counted, lot, weights, MINIMUM_VARIANT_POSITIVES
+                    )
+                notes = _notes(values, positives, len(known), MINIMUM_VARIANT_POSITIVES)
+                own = {**head, "label": LABELS[label], "variants": names[code]}
+                kind = EACH_VISIBLE if events.visible[chosen[of_label == code], label].all() else EACH_INVISIBLE
+                made[kind].append((_row(own, int(counted.sum()), positives, values, notes), values))
+        for kind, single in made.items():
+            rows.extend(row for row, _ in single)
+            rows.append(_mean_of_variants({**head, "variants": kind}, single))
+    return rows
+
+
+def _mean_of_variants(head: Row, single: list[tuple[Row, np.ndarray | None]]) -> Row:
+    few = [row["variants"] for row, _ in single if row["positives"] < MINIMUM_VARIANT_POSITIVES]
+    silent = [row["variants"] for row, values in single if values is None]
+    values = [found for row, found in single if found is not None and row["positives"] >= MINIMUM_VARIANT_POSITIVES]
+    notes = [f"over {len(values)} of {len(single)} variants"] if len(values) < len(single) else []
+    if few:
+        notes.append(f"fewer than {MINIMUM_VARIANT_POSITIVES} positives: {', '.join(few)}")
+    if silent:
+        notes.append(f"the detector does not speak for {', '.join(silent)}")
+    events = max((row["events"] for row, _ in single), default=0)
+    return _row(head, events, sum(row["positives"] for row, _ in single), _mean(values), notes)
+
+
 def _detector_values(
     detector: Detections, chosen: np.ndarray, lot: np.ndarray, stratum_views: list[View], weights: np.ndarray
 ) -> list[list[np.ndarray | None]]:
@@ -199,7 +282,7 @@ def _rows(head: Row, view: View, values: list[np.ndarray | None], lots: int) -> 
             int(counted[label]),
             int(positives[label]),
             values[label],
-            _notes(values[label], int(positives[label]), lots),
+            _notes(values[label], int(positives[label]), lots, MINIMUM_POSITIVES),
         )
         for label in range(_ANY + 1)
     ]
@@ -224,14 +307,12 @@ def _row(head: Row, events: int, positives: int, values: np.ndarray | None, note
     return row
 
 
-def _notes(values: np.ndarray | None, positives: int, lots: int) -> list[str]:
+def _notes(values: np.ndarray | None, positives: int, lots: int, fewest: int) -> list[str]:
     if values is None:
         return ["the detector does not speak for this label"]
     notes = []
-    if positives < MINIMUM_POSITIVES:
-        notes.append(
-            f"{positives} positives, fewer than {MINIMUM_POSITIVES}: no {', '.join(NEEDS_POSITIVES[:-1])} or pr_auc"
-        )
+    if positives < fewest:
+        notes.append(f"{positives} positives, fewer than {fewest}: no {', '.join(NEEDS_POSITIVES[:-1])} or pr_auc")
     elif np.isnan(values[FIGURES.index("precision"), 0]):
         notes.append("no alert, so no precision")
     if np.isnan(values[FIGURES.index("calibration_error"), 0]):

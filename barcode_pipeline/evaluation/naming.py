@@ -15,6 +15,7 @@ MODEL_NAMES = {
     "step_ngram": "n-gram of steps",
     "nearest_neighbours": "nearest neighbours",
     "one_class_svm": "one-class SVM",
+    "next_event": "next event (DeepLog)",
 }
 
 MODEL_COLOURS = {
@@ -28,6 +29,7 @@ MODEL_COLOURS = {
     "step_ngram": "#6f8f2f",
     "nearest_neighbours": "#d97ba6",
     "one_class_svm": "#8c6d4f",
+    "next_event": "#2f8f8f",
 }
 _OTHER_COLOURS = ("#1b9e77", "#e6ab02", "#7570b3", "#a6761d", "#66a61e")
 
@@ -49,7 +51,7 @@ STRATUM_NAMES = {
     "held_out_lots_all_dates": "held-out lots, all dates",
 }
 
-REFERENCE_NAMES = {"rules": "rule labels", "truth": "injected truth"}
+REFERENCE_NAMES = {"rules": "rule labels", "truth": "injected truth", "verdicts": "verdicts of investigators"}
 
 VARIANT_NAMES = {
     "all": "all variants",

@@ -40,7 +40,8 @@ class ReportContext:
     rows, headline: from `metrics.evaluate` and `headline.headline`. data, model: facts by name, in the order to be
     shown; values are numbers, texts, lists or dicts of them. deciding_features: from `single_feature_power`.
     suspicious_epcs: dicts of epc, score, label, reason, normal and journey, a list of dicts of time, place, step,
-    type, probability and labels. commands: lines that make this report again.
+    type, probability and labels. review: dicts of label, why, epc_code, event_time, scan_location, location_id,
+    business_step and event_type, the events most worth a verdict. commands: lines that make this report again.
     """
 
     run_id: str
@@ -52,6 +53,7 @@ class ReportContext:
     plots: Sequence[ReportPlot] = ()
     deciding_features: pd.DataFrame | None = None
     suspicious_epcs: Sequence[Mapping[str, Any]] = ()
+    review: Sequence[Mapping[str, Any]] = ()
     commands: Sequence[str] = field(default=())
 
 

@@ -16,6 +16,9 @@ NEEDS_POSITIVES = ("precision", "recall", "f1", "pr_auc")
 MINIMUM_POSITIVES = 30
 """Fewer positives than this, and a figure that needs them is left empty."""
 
+MINIMUM_VARIANT_POSITIVES = 10
+"""The same of one variant of a label: rare by itself, and only ever read together with others or over seeds."""
+
 CALIBRATION_FLOOR = 0.05
 """Calibration is judged from this probability on: over all events any constant near the base rate looks right."""
 
@@ -160,10 +163,11 @@ def label_figures(
     counted: np.ndarray,
     lot: np.ndarray,
     weights: np.ndarray,
+    fewest: int = MINIMUM_POSITIVES,
 ) -> np.ndarray:
-    """(7, R) values of `FIGURES` under each row of weights; those that need positives are NaN with fewer than 30."""
+    """(7, R) values of `FIGURES` under each row of weights; those that need positives are NaN below `fewest`."""
     figures = alert_figures(alert, positive, counted, lot, weights)
-    enough = np.count_nonzero(positive & counted) >= MINIMUM_POSITIVES
+    enough = np.count_nonzero(positive & counted) >= fewest
     if enough:
         figures["pr_auc"] = ranking.average_precision(positive, counted, weights)
     else:

@@ -15,6 +15,8 @@ from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.formats import FORMAT_VERSION, KEY_COLUMNS, LABELS
 from barcode_pipeline.events.text import decode, dictionary_array
 
+NO_VARIANT = -1
+
 
 @dataclass(frozen=True)
 class Truth:
@@ -27,12 +29,15 @@ class Truth:
 @dataclass(frozen=True)
 class TruthOfEvents:
     """truth, visible: (N, 5) bool; visible where rules are built to see the variant. aftermath: (N,) bool.
-    unmatched: anomalous events of the truth that are not among the events."""
+    unmatched: anomalous events of the truth that are not among the events. variant: (N, 5) int16 into `variants`, -1
+    where the label does not hold."""
 
     truth: np.ndarray
     visible: np.ndarray
     aftermath: np.ndarray
     unmatched: int
+    variant: np.ndarray
+    variants: tuple[str, ...]
 
 
 def read_truth(folder: Path) -> Truth | None:
@@ -51,10 +56,9 @@ def read_truth(folder: Path) -> Truth | None:
 
 def match_truth(truth: Truth, keys: pa.Table) -> TruthOfEvents:
     """What each event truly is. keys: `KEY_COLUMNS` of N events; missing equals missing."""
-    count = len(keys)
-    found = TruthOfEvents(
-        np.zeros((count, len(LABELS)), bool), np.zeros((count, len(LABELS)), bool), np.zeros(count, bool), 0
-    )
+    shape = len(keys), len(LABELS)
+    found, visible, variant = np.zeros(shape, bool), np.zeros(shape, bool), np.full(shape, NO_VARIANT, np.int16)
+    consequence = np.zeros(len(keys), bool)
     codes = dictionary_array(keys.column("epc_code"))
     concerned = pa.concat_arrays([decode(table.column("epc_code")) for table in (truth.anomalies, truth.aftermath)])
     known = pc.is_in(codes.dictionary, value_set=concerned).to_numpy(zero_copy_only=False)
@@ -67,11 +71,13 @@ def match_truth(truth: Truth, keys: pa.Table) -> TruthOfEvents:
     matched = anomalies[anomalies["row"].notna()]
     label = matched["label"].map({name: place for place, name in enumerate(LABELS)}).to_numpy(np.int64)
     row = matched["row"].to_numpy(np.int64)
-    found.truth[row, label] = True
-    found.visible[row, label] = matched["rule_visible"].to_numpy(bool)
+    found[row, label] = True
+    visible[row, label] = matched["rule_visible"].to_numpy(bool)
+    names = sorted(set(anomalies["variant"]))
+    variant[row, label] = matched["variant"].map({name: place for place, name in enumerate(names)}).to_numpy(np.int16)
     aftermath = _plain(truth.aftermath).merge(events, on=list(KEY_COLUMNS))
-    found.aftermath[aftermath["row"].to_numpy(np.int64)] = True
-    return TruthOfEvents(found.truth, found.visible, found.aftermath, len(anomalies) - len(matched))
+    consequence[aftermath["row"].to_numpy(np.int64)] = True
+    return TruthOfEvents(found, visible, consequence, len(anomalies) - len(matched), variant, tuple(names))
 
 
 def _plain(table: pa.Table) -> pd.DataFrame:

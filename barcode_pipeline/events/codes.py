@@ -58,9 +58,9 @@ def lot_names(codes: pa.Array) -> pa.Array:
 def parse_codes(codes: pa.Array, registered: tuple[str, ...]) -> ParsedCodes:
     """Read the parts of canonical codes, (N,) string without nulls; `registered` are the known companies."""
     count = len(codes)
-    offsets, data = _string_buffers(codes)
+    offsets, data = string_buffers(codes)
     companies = pa.array(list(registered), pa.string())
-    company_offsets, company_data = _string_buffers(companies)
+    company_offsets, company_data = string_buffers(companies)
     flags = np.zeros((count, 5), dtype=np.bool_)
     company = np.full(count, -1, dtype=np.int32)
     date = np.full(count, -1, dtype=np.int64)
@@ -71,7 +71,7 @@ def parse_codes(codes: pa.Array, registered: tuple[str, ...]) -> ParsedCodes:
     return ParsedCodes(six_parts, header, company, product, lot, nine_digits, day, after, serial)
 
 
-def _string_buffers(words: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+def string_buffers(words: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     """Offsets (N + 1,) int32 and bytes of a string array, without copying."""
     _, offsets, data = words.buffers()
     if offsets is None:

@@ -6,11 +6,11 @@ many were exact duplicates. A date is assembled from what the intake holds; no r
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
+import itertools
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -19,19 +19,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.csv as pacsv
 import pyarrow.ipc as ipc
 
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.date_store import one_chunk
 from barcode_pipeline.events.files import remove_leftovers, written_beside
 from barcode_pipeline.events.formats import EVENT_SCHEMA, FORMAT_VERSION
+from barcode_pipeline.events.locks import alone
+from barcode_pipeline.events.quarantine import write_rejected
 from barcode_pipeline.events.raw_files import REJECTED_SCHEMA, Block, UnopenedFile, UnreadableFile, read_raw_file
+from barcode_pipeline.events.raw_folder import RawFile, list_raw_files
 from barcode_pipeline.events.times import day_of
 
 _READERS = 2
 _HASH_PIECE = 8 << 20
-_LONGEST_NAME = 200  # bytes; file systems allow 255, and a file half-written has a longer name
 _NOT_OPENED = "not opened"
 """Fingerprint of a file that the system did not hand out: it is tried again each time."""
 
@@ -82,42 +83,45 @@ class Intake:
 
     def raw_files(self) -> list[Path]:
         """The raw files, sorted; hidden files and folders are not looked at."""
-        return sorted(
-            path
-            for path in self.raw.rglob("*")
-            if path.name.lower().endswith((".csv", ".csv.gz"))
-            and path.is_file()
-            and not any(part.startswith(".") for part in path.relative_to(self.raw).parts)
-        )
+        return sorted(file.path for file in list_raw_files(self.raw))
 
-    def take_in(self) -> list[TakenFile]:
-        """Read the files that are new or have changed; returns what became of each of them."""
-        with self._alone():
+    def take_in(self, only: Collection[Path] | None = None) -> list[TakenFile]:
+        """Read the files that are new or have changed, of some of them if given; returns what became of each."""
+        # Another process would remove what this one has not yet entered in the ledger.
+        with alone(self.folder / "lock", "an intake"):
             remove_leftovers(self.folder)
+            known = self._known()
             with self._ledger() as ledger:
-                rows = ledger.execute("SELECT path, size, mtime_ns, fingerprint FROM files").fetchall()
                 self._remove_orphans(ledger)
-            known = {name: (size, changed, fingerprint) for name, size, changed, fingerprint in rows}
-            waiting = [path for path in self.raw_files() if self._may_have_changed(path, known)]
+            waiting = [file.path for file in self._waiting(known) if only is None or file.path in only]
             with ThreadPoolExecutor(_READERS) as pool:
                 return [taken for taken in pool.map(lambda path: self._take(path, known), waiting) if taken]
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Wait until no other process takes in: it would remove what this one has not yet entered in the ledger."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+    def tidy(self) -> None:
+        """Remove what no ledger row names: the rows of replaced files, and what killed runs have left."""
+        with alone(self.folder / "lock", "the tidying of the intake"):
+            remove_leftovers(self.folder)
+            with self._ledger() as ledger:
+                self._remove_orphans(ledger)
 
-    def _may_have_changed(self, path: Path, known: Known) -> bool:
-        """Whether size or time of change differ from what was read; the content then decides."""
-        before = known.get(self._name(path))
-        try:
-            stat = path.stat()
-        except OSError:
-            return False  # It has been taken away since the folder was listed.
-        return not before or before[:2] != (stat.st_size, stat.st_mtime_ns) or not before[2].endswith(self._reading())
+    def waiting(self) -> list[RawFile]:
+        """The files that are new or whose size or time of change is not that of the file that was read, by name."""
+        return self._waiting(self._known())
+
+    def _waiting(self, known: Known) -> list[RawFile]:
+        reading = self._reading()
+
+        def is_known(file: RawFile) -> bool:
+            before = known.get(self._name(file.path))
+            return before is not None and before[:2] == (file.size, file.changed_ns) and before[2].endswith(reading)
+
+        # The content of those that are left then decides.
+        return sorted(file for file in list_raw_files(self.raw) if not is_known(file))
+
+    def _known(self) -> Known:
+        with self._ledger() as ledger:
+            rows = ledger.execute("SELECT path, size, mtime_ns, fingerprint FROM files")
+            return {name: (size, changed, fingerprint) for name, size, changed, fingerprint in rows}
 
     def _name(self, path: Path) -> str:
         """What the ledger calls a file. A name that is not UTF-8 is written with `\\xNN` for its strange bytes."""
@@ -192,25 +196,7 @@ class Intake:
         return store, list(zip(days.tolist(), rows.tolist(), strict=True))
 
     def _write_quarantine(self, name: str, rejected: pa.Table, problem: str | None) -> None:
-        """The rejected rows of a file with file, line and reason; no file where nothing was rejected."""
-        target = self._quarantine_file(name)
-        if problem is not None:
-            whole = pa.table([pa.array([None], pa.int64()), [f"whole file: {problem}"], [""]], schema=REJECTED_SCHEMA)
-            rejected = pa.concat_tables([whole, rejected])
-        if not len(rejected):
-            target.unlink(missing_ok=True)
-            return
-        table = rejected.add_column(0, "file", pa.array([name] * 1).take(pa.array(np.zeros(len(rejected), np.int64))))
-        with written_beside(target) as path:
-            pacsv.write_csv(table, path)
-
-    def _quarantine_file(self, name: str) -> Path:
-        """Where the rejected rows of a file go; a name too long for more to follow is cut and told apart by a hash."""
-        target = self.quarantine / f"{name}.rejected.csv"
-        if len(os.fsencode(target.name)) <= _LONGEST_NAME:
-            return target
-        start = os.fsencode(target.name)[: _LONGEST_NAME // 2].decode("utf-8", errors="ignore")
-        return target.with_name(f"{start}-{hashlib.sha256(name.encode()).hexdigest()[:16]}.rejected.csv")
+        write_rejected(self.quarantine, name, rejected, problem)
 
     def _remove_orphans(self, ledger: sqlite3.Connection) -> None:
         """Remove stores that no ledger row names: those of replaced files, or of a run killed before its entry."""
@@ -225,6 +211,17 @@ class Intake:
         """The days that have rows, ascending."""
         with self._ledger() as ledger:
             return [day for (day,) in ledger.execute("SELECT DISTINCT day FROM file_dates ORDER BY day")]
+
+    def sources(self) -> dict[int, str]:
+        """Per day that has rows: a name of what the intake holds of it, another one as soon as a file of it is."""
+        with self._ledger() as ledger:
+            held = ledger.execute(
+                "SELECT d.day, f.store FROM file_dates d JOIN files f ON f.path = d.path ORDER BY d.day, f.store"
+            )
+            return {
+                day: hashlib.blake2b("".join(store for _, store in of_day).encode(), digest_size=16).hexdigest()
+                for day, of_day in itertools.groupby(held, key=lambda row: row[0])
+            }
 
     def read(self, days: Iterable[int]) -> tuple[pa.Table, np.ndarray, list[str]]:
         """The rows of some days: (`EVENT_SCHEMA`, the file of each row (N,) int32, names of the files)."""

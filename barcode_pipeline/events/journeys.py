@@ -6,7 +6,7 @@ all agree on what "the previous event" is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -43,6 +43,14 @@ class Events:
 
     def __len__(self) -> int:
         return len(self.epc)
+
+    def take(self, rows: np.ndarray) -> Events:
+        """Some of the events, in this order, with the same dictionaries. rows: (M,)."""
+        return replace(self, **{name: getattr(self, name)[rows] for name in EVENT_COLUMNS})
+
+
+EVENT_COLUMNS = ("epc", "time", "level", "direction", "place", "words", "event_id")
+"""The columns of `Events` that have a value per event."""
 
 
 @dataclass(frozen=True)

@@ -111,19 +111,7 @@ def merge(table: pa.Table, events: Events) -> Merged:
     duplicate = np.zeros(len(events), dtype=np.bool_)
     candidates = _sharing_a_second(events, order)
     if len(candidates):
-        step = dictionary_array(table.column("business_step"))
-        step_known = levels_of_dictionary(step.dictionary) < LEVEL_UNKNOWN
-        kind = dictionary_array(table.column("event_type"))
-        # An event type such as `WMS` is a known word, though it names a level and no direction.
-        kind_known = directions_of_dictionary(kind.dictionary) < OTHER
-        kind_known |= levels_of_dictionary(kind.dictionary) < LEVEL_UNKNOWN
-        identity = [
-            events.epc[candidates],
-            events.time[candidates],
-            events.place[candidates],
-            _meaning_or_word(events.level[candidates], step_known, dictionary_codes(step)[candidates]),
-            _meaning_or_word(events.direction[candidates], kind_known, dictionary_codes(kind)[candidates]),
-        ]
+        identity = scan_identity(table, events, candidates)
         key = _mix(*identity)
         # Rows of one scan share the mixed key; the rows that share one are then compared in full.
         shared = np.flatnonzero(pd.Series(key).duplicated(keep=False))
@@ -132,6 +120,23 @@ def merge(table: pa.Table, events: Events) -> Merged:
             smallest = _smallest_first(table, events.event_id, candidates[shared], scan)
             duplicate[candidates[shared][smallest]] = pd.Series(scan[smallest]).duplicated().to_numpy()
     return Merged(order[~duplicate[order]], duplicate)
+
+
+def scan_identity(table: pa.Table, events: Events, rows: np.ndarray) -> list[np.ndarray]:
+    """The columns that make a scan, (n,) each, of some rows: two rows are one scan where all of them are equal."""
+    step = dictionary_array(table.column("business_step"))
+    step_known = levels_of_dictionary(step.dictionary) < LEVEL_UNKNOWN
+    kind = dictionary_array(table.column("event_type"))
+    # An event type such as `WMS` is a known word, though it names a level and no direction.
+    kind_known = directions_of_dictionary(kind.dictionary) < OTHER
+    kind_known |= levels_of_dictionary(kind.dictionary) < LEVEL_UNKNOWN
+    return [
+        events.epc[rows],
+        events.time[rows],
+        events.place[rows],
+        _meaning_or_word(events.level[rows], step_known, dictionary_codes(step)[rows]),
+        _meaning_or_word(events.direction[rows], kind_known, dictionary_codes(kind)[rows]),
+    ]
 
 
 def _by_journey(events: Events) -> np.ndarray:

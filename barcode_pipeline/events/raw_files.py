@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
@@ -173,18 +173,19 @@ def parse_block(data: bytes, lines: Lines, header: Header, first_line: int, zone
     """Parse the records of one piece of a file, whose first line has the number `first_line`."""
     good = np.flatnonzero(lines.kind == GOOD)
     whole = len(good) == len(lines) or bool((lines.kind[lines.kind != GOOD] == BLANK).all())
-    columns = _read_columns(data if whole else gather(data, lines, good), header, len(good))
-    events, reasons = _type_columns(columns, len(good), zone)
+    columns = read_columns(data if whole else gather(data, lines, good), header, len(good))
+    events, reasons = type_columns(columns, len(good), zone)
     unplaced = reasons.is_valid().to_numpy(zero_copy_only=False)
     bad = np.flatnonzero((lines.kind != GOOD) & (lines.kind != BLANK))
     lost = np.concatenate([bad, good[unplaced]])
-    reason = pa.concat_arrays([_line_reasons(lines, bad, len(header.columns)), reasons.filter(pa.array(unplaced))])
+    reason = pa.concat_arrays([line_reasons(lines, bad, len(header.columns)), reasons.filter(pa.array(unplaced))])
     rejected = pa.table([pa.array(lost + first_line), reason, texts(data, lines, lost)], schema=REJECTED_SCHEMA)
     kept = events.filter(pa.array(~unplaced)) if unplaced.any() else events
     return Block(kept, rejected.sort_by("line"))
 
 
-def _line_reasons(lines: Lines, bad: np.ndarray, fields: int) -> pa.Array:
+def line_reasons(lines: Lines, bad: np.ndarray, fields: int) -> pa.Array:
+    """Why each line of `bad` (positions in `lines`) is no record of `fields` fields."""
     reasons = np.array([_LINE_REASONS.get(kind, "") for kind in range(NOT_UTF8 + 1)], dtype=object)[lines.kind[bad]]
     wrong = lines.kind[bad] == WRONG_FIELDS
     counts, codes = np.unique(lines.fields[bad][wrong], return_inverse=True)
@@ -192,11 +193,13 @@ def _line_reasons(lines: Lines, bad: np.ndarray, fields: int) -> pa.Array:
     return pa.array(reasons, pa.string())
 
 
-def _read_columns(data: bytes, header: Header, rows: int) -> dict[str, pa.DictionaryArray]:
-    """The used columns as dictionaries of their texts, exactly as they stand in the file."""
+def read_columns(
+    data: bytes, header: Header, rows: int, wanted: Collection[str] = _USED
+) -> dict[str, pa.DictionaryArray]:
+    """The wanted columns as dictionaries of their texts, exactly as they stand in the file."""
     # Columns that the pipeline does not use may share a name; pyarrow wants names apart.
-    names = [name if name in _USED else f"{place}:{name}" for place, name in enumerate(header.columns)]
-    used = [name for name in names if name in _USED]
+    names = [name if name in wanted else f"{place}:{name}" for place, name in enumerate(header.columns)]
+    used = [name for name in names if name in wanted]
     if not rows:
         return {
             name: pa.DictionaryArray.from_arrays(pa.array([], pa.int32()), pa.array([], pa.string())) for name in used
@@ -218,8 +221,8 @@ def _read_columns(data: bytes, header: Header, rows: int) -> dict[str, pa.Dictio
     return {name: table.column(name).combine_chunks() for name in used}
 
 
-def _type_columns(columns: dict[str, pa.DictionaryArray], rows: int, zone: str) -> tuple[pa.Table, pa.Array]:
-    """(events of all rows, the reason why a row cannot be placed: null where it can)."""
+def type_columns(columns: dict[str, pa.DictionaryArray], rows: int, zone: str) -> tuple[pa.Table, pa.Array]:
+    """(`EVENT_SCHEMA` of all rows, the reason why a row cannot be placed: null where it can)."""
     nothing = pa.DictionaryArray.from_arrays(pa.nulls(rows, pa.int32()), pa.array([], pa.string()))
     out: dict[str, pa.Array] = dict.fromkeys(EVENT_SCHEMA.names, nothing)
     for name in _PLAIN_TEXT:

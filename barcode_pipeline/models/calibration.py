@@ -37,39 +37,43 @@ class Calibration:
         return probabilities >= self.threshold.astype(np.float32)
 
 
-def calibrate(scores: np.ndarray, targets: np.ndarray) -> Calibration:
-    """Fit slope, offset and threshold of each label on validation. scores: (N, 5); targets: (N, 5) bool."""
+def calibrate(scores: np.ndarray, targets: np.ndarray, weight: np.ndarray | None = None) -> Calibration:
+    """Fit slope, offset and threshold of each label on validation. scores: (N, 5); targets: (N, 5) bool; weight: (N,)
+    for how many events each stands, 1 where not given."""
+    weight = np.ones(len(scores)) if weight is None else weight.astype(np.float64)
     slope, offset, threshold = np.ones(len(LABELS)), np.zeros(len(LABELS)), np.full(len(LABELS), 0.5)
     for label in range(len(LABELS)):
         score, target = scores[:, label].astype(np.float64), targets[:, label]
         if len(target):
-            slope[label], offset[label] = _fit_sigmoid(score, target)
+            slope[label], offset[label] = _fit_sigmoid(score, target, weight)
     fitted = Calibration(slope, offset, threshold)
     probability = fitted.probabilities(scores)
     for label in range(len(LABELS)):
-        if targets[:, label].sum() >= FEWEST_POSITIVES:
-            threshold[label] = best_threshold(probability[:, label], targets[:, label])
+        if (targets[:, label] & (weight > 0)).sum() >= FEWEST_POSITIVES:
+            threshold[label] = best_threshold(probability[:, label], targets[:, label], weight)
     return fitted
 
 
-def _fit_sigmoid(score: np.ndarray, target: np.ndarray) -> tuple[float, float]:
+def _fit_sigmoid(score: np.ndarray, target: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
     """Slope (never negative) and offset of the sigmoid of greatest likelihood, on standardised scores.
 
     Targets are drawn in by Platt's prior, so that separable scores do not make an infinite slope.
     """
-    center, spread = float(score.mean()), float(score.std())
+    share = weight / weight.sum()
+    center = float(share @ score)
+    spread = float(np.sqrt(share @ (score - center) ** 2))
     if spread <= 1e-9 * max(1.0, abs(center)):  # all the same but for rounding, which is no order
         spread = 1.0
     standard = (score - center) / spread
-    positives, negatives = int(target.sum()), int((~target).sum())
+    positives, negatives = float(weight[target].sum()), float(weight[~target].sum())
     soft = np.where(target, (positives + 1) / (positives + 2), 1 / (negatives + 2))
 
     def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
         grown = np.exp(parameters[0])
         logit = grown * standard + parameters[1]
-        residual = expit(logit) - soft
-        value = np.logaddexp(0, logit).sum() - (soft * logit).sum()
-        return value / len(score), np.array([(residual * standard).sum() * grown, residual.sum()]) / len(score)
+        residual = share * (expit(logit) - soft)
+        value = share @ (np.logaddexp(0, logit) - soft * logit)
+        return value, np.array([(residual @ standard) * grown, residual.sum()])
 
     start = np.array([0.0, np.log((positives + 1) / (negatives + 1))])
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(-6, 6), (-50, 50)])
@@ -77,16 +81,18 @@ def _fit_sigmoid(score: np.ndarray, target: np.ndarray) -> tuple[float, float]:
     return slope, float(found.x[1]) - slope * center
 
 
-def best_threshold(probability: np.ndarray, target: np.ndarray) -> float:
-    """The threshold of highest F1, halfway to the next lower probability. Of several the highest.
+def best_threshold(probability: np.ndarray, target: np.ndarray, weight: np.ndarray | None = None) -> float:
+    """The threshold of highest F1, halfway to the next lower probability. Of several the highest. weight: (n,) for
+    how many events each stands, 1 where not given.
 
     Thresholds that would alert on more than `MOST_ALERTS` events per positive are out of the question: for a
     detector that knows nothing of a label the highest F1 is to alert on everything. Where no other is left, the
     threshold is above every probability.
     """
     order = np.argsort(-probability, kind="stable")
-    sorted_probability, hits = probability[order], np.cumsum(target[order])
-    taken = np.arange(1, len(order) + 1)
+    weight = np.ones(len(order)) if weight is None else weight.astype(np.float64)
+    sorted_probability, hits = probability[order], np.cumsum((target * weight)[order])
+    taken = np.cumsum(weight[order])
     allowed = np.append(np.diff(sorted_probability) != 0, True) & (taken <= MOST_ALERTS * hits[-1])
     if not allowed.any():
         return float(np.nextafter(np.float32(sorted_probability[0]), np.float32(2)))

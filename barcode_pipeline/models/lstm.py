@@ -15,11 +15,12 @@ from barcode_pipeline.events.files import written_beside
 from barcode_pipeline.events.formats import FORMAT_VERSION, LABELS
 from barcode_pipeline.models.calibration import Calibration, calibrate
 from barcode_pipeline.models.compute import Compute
-from barcode_pipeline.models.detector import JourneyFeatures
 from barcode_pipeline.models.network import Architecture, SequenceNetwork
+from barcode_pipeline.models.ordinary import nothing_ordinary, ordinary_values
 from barcode_pipeline.models.passes import distinct_scoring_passes, distinct_training_passes
 from barcode_pipeline.models.training import Say, TrainingSettings, train_network
 from barcode_pipeline.sequences.features import FEATURE_NAMES, FEATURE_VERSION
+from barcode_pipeline.sequences.journey_features import JourneyFeatures
 
 _SCORING_STEPS = 65_536
 
@@ -29,13 +30,15 @@ class LstmModel:
     """A trained network with all that scoring needs.
 
     calibration: from validation. about: provenance (training span, data fingerprint, teacher, versions, history
-    of training): plain values only.
+    of training): plain values only. ordinary: what is ordinary for each step (`ordinary.ordinary_values`), against
+    which reasons are given.
     """
 
     network: SequenceNetwork
     calibration: Calibration
     about: dict[str, Any] = field(default_factory=dict)
     compute: Compute = field(default_factory=Compute)
+    ordinary: np.ndarray = field(default_factory=nothing_ordinary)
 
     def scores(self, journeys: JourneyFeatures) -> np.ndarray:
         """(N, 5) float32 log-odds of every event. The same passes are computed once."""
@@ -60,7 +63,7 @@ class LstmModel:
 def train_lstm(
     journeys: JourneyFeatures,
     targets: np.ndarray,
-    use: np.ndarray,
+    weight: np.ndarray,
     validation: np.ndarray,
     architecture: Architecture,
     settings: TrainingSettings,
@@ -69,13 +72,15 @@ def train_lstm(
     checkpoint: Path | None = None,
     say: Say = print,
 ) -> LstmModel:
-    """Train, stop early and calibrate. use, validation: (N,) bool, events to learn from and to choose by."""
+    """Train, stop early and calibrate. weight, validation: (N,) float (or bool for 1 and 0), the weights of events in
+    learning and in choosing."""
+    use, seen_in_validation = weight > 0, validation > 0
     if not use.any() or not validation.any():
         raise UserError(
             "There are too few events to train on and to validate by: take in more data, or lower "
             "split.validation_lots in configuration.toml."
         )
-    training_passes = distinct_training_passes(journeys, targets, use, architecture.longest)
+    training_passes = distinct_training_passes(journeys, targets, weight, architecture.longest)
     validation_passes = distinct_training_passes(journeys, targets, validation, architecture.longest)
     torch.manual_seed(settings.seed)
     network = SequenceNetwork(architecture)
@@ -85,18 +90,18 @@ def train_lstm(
         np.concatenate([some.weights[read] for some, read in zip(training_passes, steps, strict=True)]).astype(float),
     )
     # Half a positive and half a negative more keep the rates off 0 and 1.
-    network.set_base_rates((targets[use].sum(axis=0) + 0.5) / (use.sum() + 1))
+    heavy = weight.astype(np.float64)
+    network.set_base_rates((heavy @ targets + 0.5) / (heavy.sum() + 1))
     say(
         f"training on {int(use.sum()):,} events, {sum(int(read.sum()) for read in steps):,} of them distinct, "
-        f"validating on {int(validation.sum()):,}, on {compute.describe()}"
+        f"validating on {int(seen_in_validation.sum()):,}, on {compute.describe()}"
     )
     with compute.few_threads():
         history = train_network(network, training_passes, validation_passes, settings, compute, checkpoint, say)
     plain = LstmModel(network, Calibration(np.ones(5), np.zeros(5), np.full(5, 0.5)), {}, compute)
-    with_validation = np.maximum.reduceat(validation.astype(np.int8), journeys.offsets[:-1]) > 0
-    chosen, rows = journeys.select(with_validation)
-    seen = validation[rows]
-    calibration = calibrate(plain.scores(chosen)[seen], targets[rows][seen])
+    chosen, rows = journeys.select(journeys.with_any(seen_in_validation))
+    seen = seen_in_validation[rows]
+    calibration = calibrate(plain.scores(chosen)[seen], targets[rows][seen], validation[rows][seen])
     facts = {
         **(about or {}),
         "training": asdict(settings),
@@ -106,7 +111,8 @@ def train_lstm(
         "device": compute.describe(),
         "versions": {"python": platform.python_version(), "torch": str(torch.__version__), "numpy": np.__version__},
     }
-    return replace(plain, calibration=calibration, about=facts)
+    ordinary = ordinary_values(journeys, targets, weight, settings.seed)
+    return replace(plain, calibration=calibration, about=facts, ordinary=ordinary)
 
 
 def save_lstm(model: LstmModel, path: Path) -> None:
@@ -121,6 +127,7 @@ def save_lstm(model: LstmModel, path: Path) -> None:
         "calibration": {name: torch.from_numpy(value) for name, value in asdict(model.calibration).items()},
         # No vocabulary is learnt: places and steps enter through what lies between events, not by name.
         "vocabularies": {},
+        "ordinary": torch.from_numpy(model.ordinary),
         "about": model.about,
     }
     with written_beside(path) as beside:
@@ -154,14 +161,16 @@ def load_lstm(path: Path, compute: Compute | None = None) -> LstmModel:
         network = SequenceNetwork(Architecture(**content["architecture"]))
         network.load_state_dict(content["weights"])
         calibration = Calibration(**{name: value.numpy() for name, value in content["calibration"].items()})
-        about = dict(content["about"])
+        about, ordinary = dict(content["about"]), content["ordinary"].numpy()
         if any(value.shape != (len(LABELS),) for value in asdict(calibration).values()):
             raise ValueError("the calibration is not of five labels")
+        if ordinary.shape != nothing_ordinary().shape:
+            raise ValueError("what is ordinary is not of these features")
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{path} is damaged ({reason}): train again, or restore the file.") from error
     network.eval()
-    return LstmModel(network, calibration, about, compute or Compute())
+    return LstmModel(network, calibration, about, compute or Compute(), ordinary)
 
 
 def _short(value: object) -> str:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from barcode_pipeline.models.detector import JourneyFeatures
 from barcode_pipeline.models.unique_rows import unique_rows
+from barcode_pipeline.sequences.journey_features import JourneyFeatures
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def lay_out(offsets: np.ndarray, longest: int) -> Iterator[Passes]:
 class DistinctPasses:
     """Passes of one length, each distinct one once.
 
-    features: (U, T, F) float16. targets, weights: (U, T, 5) and (U, T), float32; weight is the number of equal
+    features: (U, T, F) float16. targets, weights: (U, T, 5) and (U, T), float32; weight is the sum over the equal
     passes at the steps that are learnt from, 0 at the others.
     """
 
@@ -67,24 +67,27 @@ class DistinctPasses:
 
 
 def distinct_training_passes(
-    journeys: JourneyFeatures, targets: np.ndarray, use: np.ndarray, longest: int
+    journeys: JourneyFeatures, targets: np.ndarray, weight: np.ndarray, longest: int
 ) -> list[DistinctPasses]:
-    """Passes for training. targets: (N, 5) bool; use: (N,) bool, the events that are learnt from.
+    """Passes for training. targets: (N, 5) bool; weight: (N,), that of each event in learning (or bool for 1 and 0);
+    events of weight 0 are not learnt from.
 
     A journey is followed to its last event in use; what comes after plays no part.
     """
+    use = weight > 0
     marked = np.where(use, np.arange(len(use)) + 1, 0)
     last_used = np.maximum.reduceat(marked, journeys.offsets[:-1]) if len(use) else np.zeros(0, np.int64)
     stops = np.maximum(last_used, journeys.offsets[:-1])
     kept = stops > journeys.offsets[:-1]
     starts, lengths = journeys.offsets[:-1][kept], (stops - journeys.offsets[:-1])[kept]
     rows = np.repeat(starts - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths) + np.arange(lengths.sum())
-    values, wanted, learnt = np.asarray(journeys.values[rows]), targets[rows], use[rows]
+    values, wanted, heavy = np.asarray(journeys.values[rows]), targets[rows], weight[rows].astype(np.float64)
     out = []
     for passes in lay_out(np.concatenate([[0], np.cumsum(lengths)]), longest):
-        counted = passes.read() & learnt[passes.rows]
+        weights = np.where(passes.read(), heavy[passes.rows], 0)
+        counted = weights > 0
         some = counted.any(axis=1)
-        index, counted = passes.rows[some], counted[some]
+        index, counted, weights = passes.rows[some], counted[some], weights[some]
         if not len(index):
             continue
         features, target = values[index], wanted[index]
@@ -97,8 +100,8 @@ def distinct_training_passes(
             axis=1,
         )
         first, inverse = unique_rows(content)
-        count = np.bincount(inverse, minlength=len(first)).astype(np.float32)
-        out.append(DistinctPasses(features[first], target[first].astype(np.float32), counted[first] * count[:, None]))
+        total = np.column_stack([np.bincount(inverse, step, len(first)) for step in weights.T]).astype(np.float32)
+        out.append(DistinctPasses(features[first], target[first].astype(np.float32), total))
     return out
 
 

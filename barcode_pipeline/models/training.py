@@ -62,7 +62,7 @@ class Progress:
 @dataclass(frozen=True)
 class Batch:
     """Passes of one length on the device. features: (U, T, F); targets: (U, T, 5); weights: (U, T), the square root
-    of how often each pass occurs, 0 at steps that are not learnt from."""
+    of each step's weight over all equal passes, 0 at steps that are not learnt from."""
 
     features: torch.Tensor
     targets: torch.Tensor

@@ -14,10 +14,12 @@ import dagster as dg
 
 from barcode_pipeline.events.enrichment import ENRICHED_SCHEMA
 from barcode_pipeline.events.formats import EVENT_SCHEMA, KEY_COLUMNS, LABELS
+from barcode_pipeline.events.verdicts import VERDICTS_SCHEMA
 from barcode_pipeline.models.tables import SCORES_SCHEMA
+from barcode_pipeline.nightly import note_model, note_training_set
 from barcode_pipeline.orchestration.failures import told_in_one_sentence
 from barcode_pipeline.orchestration.metadata import column_schema, copied_columns, dates_made, picture
-from barcode_pipeline.orchestration.partitions import DAILY, days_of
+from barcode_pipeline.orchestration.partitions import DAILY, dates_of_run
 from barcode_pipeline.orchestration.resources import ComputeResource, WorkspaceResource
 from barcode_pipeline.orchestration.versions import file_version
 from barcode_pipeline.rules.tables import LABELS_SCHEMA
@@ -26,6 +28,11 @@ from barcode_pipeline.taking_in import take_in
 
 GPU_POOL = "gpu"
 """One training at a time: two would share the card's memory, or the processor."""
+
+EVERY_NIGHT = dg.FreshnessPolicy.time_window(
+    fail_window=datetime.timedelta(hours=50), warn_window=datetime.timedelta(hours=26)
+)
+"""A night that is missing is late after two hours, and wrong once a second one is missing."""
 
 _DATES: dict[str, Any] = {"partitions_def": DAILY, "backfill_policy": dg.BackfillPolicy.single_run()}
 _WHOLE: dict[str, Any] = {"backfill_policy": dg.BackfillPolicy.single_run()}
@@ -50,7 +57,7 @@ def merged_events(context: dg.AssetExecutionContext, workspace: WorkspaceResourc
                 f"{file.path}: {file.rows_read:,} rows read, {file.rows_kept:,} kept, "
                 f"{file.rows_quarantined:,} quarantined{f' ({file.problem})' if file.problem else ''}"
             )
-        rows = chain.make_merged(place, days_of(context.partition_keys))
+        rows = chain.make_merged(place, dates_of_run(context, place))
         return dates_made(context, place.merged, rows)
 
 
@@ -61,7 +68,7 @@ def enriched_events(context: dg.AssetExecutionContext, workspace: WorkspaceResou
 
     with told_in_one_sentence():
         place = workspace.open()
-        rows = chain.make_enriched(place, days_of(context.partition_keys))
+        rows = chain.make_enriched(place, dates_of_run(context, place))
         lineage = copied_columns(ENRICHED_SCHEMA, "merged_events", EVENT_SCHEMA.names)
         return dates_made(context, place.enriched, rows, lineage)
 
@@ -73,7 +80,7 @@ def rule_labels(context: dg.AssetExecutionContext, workspace: WorkspaceResource)
 
     with told_in_one_sentence():
         place = workspace.open()
-        rows = chain.make_labels(place, days_of(context.partition_keys))
+        rows = chain.make_labels(place, dates_of_run(context, place))
         lineage = copied_columns(LABELS_SCHEMA, "enriched_events", KEY_COLUMNS)
         return dates_made(context, place.labels, rows, lineage)
 
@@ -91,7 +98,7 @@ def epc_sequences(context: dg.AssetExecutionContext, workspace: WorkspaceResourc
 
     with told_in_one_sentence():
         place = workspace.open()
-        rows = chain.make_sequences(place, days_of(context.partition_keys))
+        rows = chain.make_sequences(place, dates_of_run(context, place))
         lineage = copied_columns(SEQUENCES_SCHEMA, "enriched_events", KEY_COLUMNS)
         return dates_made(context, place.sequences, rows, lineage)
 
@@ -104,6 +111,7 @@ def train_eval_split(workspace: WorkspaceResource) -> dg.MaterializeResult:
     with told_in_one_sentence():
         place = workspace.open()
         about = chain.make_split(place)
+        note_training_set(place)
         shown = {name: value for name, value in about.items() if name not in ("feature_names", "arrays")}
         return dg.MaterializeResult(
             metadata={
@@ -115,7 +123,51 @@ def train_eval_split(workspace: WorkspaceResource) -> dg.MaterializeResult:
         )
 
 
-@dg.asset(**_WHOLE, **_LEARNING, deps=[train_eval_split], kinds={"pytorch"}, tags={"step": "training"}, pool=GPU_POOL)
+@dg.asset(
+    **_WHOLE,
+    **_LEARNING,
+    deps=[enriched_events],
+    kinds={"parquet"},
+    tags={"step": "verdicts"},
+    metadata=column_schema(VERDICTS_SCHEMA),
+)
+def verdicts(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
+    """Verdicts of investigators out of `data/feedback`: of each event and label the latest.
+
+    Rows that cannot be read are in `data/quarantine/_feedback`.
+    """
+    with told_in_one_sentence():
+        from barcode_pipeline.feedback import make_verdicts
+
+        place = workspace.open()
+        accounts = make_verdicts(place)
+        for file in accounts.files:
+            say = context.log.warning if file.problem or file.quarantined else context.log.info
+            say(
+                f"{file.path}: {file.rows:,} rows, {file.verdicts:,} verdicts, {file.unanswered:,} unanswered, "
+                f"{file.quarantined:,} quarantined{f' ({file.problem})' if file.problem else ''}"
+            )
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": accounts.standing,
+                "file": dg.MetadataValue.path(str(place.verdicts)),
+                "replaced_by_later_ones": accounts.replaced,
+                "on_unknown_events": accounts.unknown,
+                "quarantined": sum(file.quarantined for file in accounts.files),
+            },
+            data_version=file_version(place.verdicts),
+        )
+
+
+@dg.asset(
+    **_WHOLE,
+    **_LEARNING,
+    deps=[train_eval_split, verdicts],
+    kinds={"pytorch"},
+    tags={"step": "training"},
+    pool=GPU_POOL,
+    freshness_policy=EVERY_NIGHT,
+)
 def lstm_model(
     context: dg.AssetExecutionContext, workspace: WorkspaceResource, compute: ComputeResource
 ) -> dg.MaterializeResult:
@@ -126,6 +178,7 @@ def lstm_model(
 
         place = workspace.open()
         trained = train_model(place, compute.choose(place), context.log.info)
+        note_model(place, "lstm_model")
         model = trained.model
         history = model.about["history"]
         best = min(history, key=lambda epoch: epoch["validation_loss"])
@@ -146,7 +199,7 @@ def lstm_model(
 @dg.asset(
     **_WHOLE,
     **_LEARNING,
-    deps=[train_eval_split],
+    deps=[train_eval_split, verdicts],
     kinds={"pytorch", "scikitlearn"},
     tags={"step": "training"},
     pool=GPU_POOL,
@@ -160,6 +213,7 @@ def baseline_models(
 
         place = workspace.open()
         facts = train_baselines(place, compute.choose(place), context.log.info)
+        note_model(place, "baseline_models")
         return dg.MaterializeResult(
             metadata={
                 "folder": dg.MetadataValue.path(str(place.models / "baselines")),
@@ -175,6 +229,7 @@ def baseline_models(
     kinds={"parquet", "pytorch"},
     tags={"step": "scoring"},
     metadata=column_schema(SCORES_SCHEMA),
+    freshness_policy=EVERY_NIGHT,
 )
 def event_scores(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
     """Calibrated probabilities, alerts and their reasons per event, by the model in service."""
@@ -182,14 +237,14 @@ def event_scores(context: dg.AssetExecutionContext, workspace: WorkspaceResource
         from barcode_pipeline.learning import make_scores
 
         place = workspace.open()
-        rows = make_scores(place, days_of(context.partition_keys))
+        rows = make_scores(place, dates_of_run(context, place))
         return dates_made(context, place.scores, rows, copied_columns(SCORES_SCHEMA, "epc_sequences", KEY_COLUMNS))
 
 
 @dg.asset(
     **_WHOLE,
     **_LEARNING,
-    deps=[lstm_model, baseline_models, event_scores],
+    deps=[lstm_model, baseline_models, event_scores, verdicts],
     kinds={"html", "json"},
     tags={"step": "evaluation"},
 )
@@ -221,6 +276,7 @@ assets = [
     rule_labels,
     epc_sequences,
     train_eval_split,
+    verdicts,
     lstm_model,
     baseline_models,
     event_scores,

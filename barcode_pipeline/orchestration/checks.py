@@ -6,14 +6,17 @@ gets a result of its own.
 
 # Dagster reads the annotation of `context` as it stands, so annotations are not postponed here.
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import dagster as dg
+import pyarrow.compute as pc
 
+from barcode_pipeline.configuration import GateSection
+from barcode_pipeline.events.formats import LABELS
 from barcode_pipeline.events.times import date_text
 from barcode_pipeline.orchestration.failures import told_in_one_sentence
-from barcode_pipeline.orchestration.partitions import DAILY, days_of
+from barcode_pipeline.orchestration.partitions import DAILY, days_of, other_dates_made
 from barcode_pipeline.orchestration.resources import WorkspaceResource
 from barcode_pipeline.taking_in import ledger
 from barcode_pipeline.workspace import Workspace
@@ -37,11 +40,16 @@ def date_check(asset: str, name: str, description: str, judge: Judge) -> dg.Asse
 
     @dg.asset_check(asset=asset, name=name, description=description, blocking=True, partitions_def=DAILY)
     def check(context: dg.AssetCheckExecutionContext, workspace: WorkspaceResource) -> dg.AssetCheckResult:
+        asked = days_of(context.partition_keys)
         with told_in_one_sentence():
-            findings = judge(workspace.open(), days_of(context.partition_keys))
-        if not context.has_partition_key:
+            place = workspace.open()
+            others = other_dates_made(context.instance, context.run, asset, asked)
+            findings = judge(place, sorted({*asked, *others}))
+            # A date that fails is out of date until it passes: the next night makes and judges it again.
+            place.made.strike({asset: [finding.day for finding in findings if not finding.passed]})
+        if not context.has_partition_key or others:
             for finding in findings:
-                if finding.rows or not finding.passed:
+                if (finding.rows or not finding.passed) and (finding.day in others or not context.has_partition_key):
                     # The signature does not name what the method takes.
                     context.op_execution_context.log_event(_evaluation(asset, name, finding))  # type: ignore[arg-type]
         return _summary(findings)
@@ -112,6 +120,23 @@ def unique_keys(workspace: Workspace, days: list[int]) -> list[Finding]:
     return [Finding(day, not repeated[day], rows[day], {"repeated_keys": repeated[day]}) for day in days]
 
 
+def label_rates(workspace: Workspace, days: list[int]) -> list[Finding]:
+    """The share of a date's rows that bear each label lies in the band that the configuration gives."""
+    gate = workspace.configuration.gate
+    return [_rates_of(workspace, day, gate) for day in days]
+
+
+def _rates_of(workspace: Workspace, day: int, gate: GateSection) -> Finding:
+    rows = workspace.labels.rows(day) or 0
+    if rows < gate.lowest_rows:
+        return Finding(day, True, rows, {"rates": f"not judged: fewer than {gate.lowest_rows} rows"})
+    labels = workspace.labels.read([day], LABELS)
+    rates = {name: int(pc.sum(labels.column(name)).as_py()) / rows for name in LABELS}
+    bands = {name: getattr(gate.label_rates, name) for name in LABELS}
+    outside = [name for name in LABELS if not bands[name][0] <= rates[name] <= bands[name][1]]
+    return Finding(day, not outside, rows, {**rates, **({"outside": ", ".join(outside)} if outside else {})})
+
+
 def _number(value: int | None) -> str | int:
     return "missing" if value is None else value
 
@@ -146,6 +171,36 @@ def _files_table(records: list[dict[Any, Any]]) -> dg.MetadataValue:
     return dg.MetadataValue.table([dg.TableRecord(row) for row in rows]) if rows else dg.MetadataValue.text("none")
 
 
+@dg.asset_check(
+    asset="verdicts",
+    name="rows_accounted",
+    description="Of every feedback file: rows = verdicts + unanswered + quarantined; and all verdicts = those that "
+    "stand on disk + those that a later one replaced.",
+    blocking=True,
+)
+def verdict_rows_accounted(workspace: WorkspaceResource) -> dg.AssetCheckResult:
+    with told_in_one_sentence():
+        from barcode_pipeline.events.verdicts import read_verdicts
+        from barcode_pipeline.feedback import read_accounts
+
+        place = workspace.open()
+        accounts = read_accounts(place)
+        kept = len(read_verdicts(place.verdicts))
+    files = accounts.files
+    apart = [file.path for file in files if file.rows != file.verdicts + file.unanswered + file.quarantined]
+    return dg.AssetCheckResult(
+        passed=not apart and sum(file.verdicts for file in files) == kept + accounts.replaced,
+        description=f"{len(files)} files, {sum(file.rows for file in files):,} rows, {kept:,} verdicts stand",
+        metadata={
+            "files": _files_table([asdict(file) for file in files[:100]]),
+            "files_with_problems": sum(file.problem is not None for file in files),
+            "rows_on_disk": kept,
+            "replaced_by_later_ones": accounts.replaced,
+            "on_unknown_events": accounts.unknown,
+        },
+    )
+
+
 _SAME = "As many rows as the asset before it, date by date, counted on disk."
 
 checks = [
@@ -159,6 +214,13 @@ checks = [
     date_check("enriched_events", "same_rows", _SAME, same_rows("merged", "enriched")),
     date_check("rule_labels", "same_rows", _SAME, same_rows("enriched", "labels")),
     date_check("rule_labels", "unique_keys", "No two events of a date have the same key.", unique_keys),
+    date_check(
+        "rule_labels",
+        "label_rates",
+        "The share of rows that bear each label lies in its band (`gate` in configuration.toml): bad data stops here.",
+        label_rates,
+    ),
     date_check("epc_sequences", "same_rows", _SAME, same_rows("labels", "sequences")),
     date_check("event_scores", "same_rows", _SAME, same_rows("sequences", "scores")),
+    verdict_rows_accounted,
 ]

@@ -3,6 +3,8 @@
 Dagster's daemon watches the runs that it has launched. One that a command line has started and that was killed is
 nobody's: the next run would wait for its place in the pool `gpu` without end. So each run notes its process, and
 before its own steps begin ends the runs of this machine whose process is gone.
+
+Then it waits until nobody else works on the same data: it holds the lock beside them from its first step to its last.
 """
 
 from __future__ import annotations
@@ -18,15 +20,19 @@ from dagster._core.execution.plan.plan import ExecutionPlan
 from dagster._core.execution.retries import RetryMode
 from dagster._core.execution.step_dependency_config import StepDependencyConfig
 
+from barcode_pipeline.events.locks import alone
+
 HOST_TAG = "barcode_pipeline/host"
 PROCESS_TAG = "barcode_pipeline/process"
 
 
 class EndsDeadRuns(dg.Executor):
-    """An executor that notes its process and ends dead runs, then carries out its steps as `inner` does."""
+    """An executor that notes its process and ends dead runs, then carries out its steps as `inner` does, while it holds
+    a lock if it is given the file of one."""
 
-    def __init__(self, inner: dg.Executor) -> None:
+    def __init__(self, inner: dg.Executor, lock: Path | None) -> None:
         self.inner = inner
+        self.lock = lock
 
     @property
     def retries(self) -> RetryMode:
@@ -44,16 +50,21 @@ class EndsDeadRuns(dg.Executor):
             plan_context.run_id, {HOST_TAG: socket.gethostname(), PROCESS_TAG: process_name(os.getpid())}
         )
         end_dead_runs(instance)
-        yield from self.inner.execute(plan_context, execution_plan)
+        if self.lock is None:
+            yield from self.inner.execute(plan_context, execution_plan)
+            return
+        who = f"run {plan_context.run_id[:8]} of {plan_context.job_name}"
+        with alone(self.lock, who, plan_context.log.info):
+            yield from self.inner.execute(plan_context, execution_plan)
 
 
-def ending_dead_runs(definition: dg.ExecutorDefinition) -> dg.ExecutorDefinition:
+def ending_dead_runs(definition: dg.ExecutorDefinition, lock: Path | None = None) -> dg.ExecutorDefinition:
     """The same executor, with `EndsDeadRuns` around it."""
     return dg.ExecutorDefinition(
         name=definition.name,
         config_schema=definition.config_schema,  # type: ignore[arg-type]
         requirements=definition._requirements_fn,
-        executor_creation_fn=lambda context: EndsDeadRuns(definition.executor_creation_fn(context)),  # type: ignore
+        executor_creation_fn=lambda context: EndsDeadRuns(definition.executor_creation_fn(context), lock),  # type: ignore
         description=definition.description,
     )
 

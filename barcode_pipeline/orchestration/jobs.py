@@ -1,8 +1,11 @@
-"""The jobs: what is started together by hand or, later, by a schedule."""
+"""The jobs: what is started together by hand, by the sensor or by the schedule."""
 
 from __future__ import annotations
 
 import dagster as dg
+
+from barcode_pipeline.orchestration.partitions import STALE_TOO
+from barcode_pipeline.stale_dates import DATED
 
 chain = dg.define_asset_job(
     "chain", selection=dg.AssetSelection.all(), description="A date from raw rows to scores, a new model, a report."
@@ -14,8 +17,23 @@ data = dg.define_asset_job(
 )
 learn = dg.define_asset_job(
     "learn",
-    selection=dg.AssetSelection.assets("train_eval_split", "lstm_model", "baseline_models", "evaluation_report"),
+    selection=dg.AssetSelection.assets(
+        "train_eval_split", "verdicts", "lstm_model", "baseline_models", "evaluation_report"
+    ),
     description="A new model from all dates, its peers, and the report. It scores no date.",
 )
+arrivals = dg.define_asset_job(
+    "arrivals",
+    selection=dg.AssetSelection.assets(*DATED),
+    tags=STALE_TOO,
+    description="What new rows have made out of date, from raw rows to scores by the model in service.",
+)
+nightly = dg.define_asset_job(
+    "nightly",
+    selection=dg.AssetSelection.all(),
+    tags=STALE_TOO,
+    description="The night of a date: what is out of date up to it, a new model, its scores, the report. The schedule "
+    "leaves out the baselines once there are some.",
+)
 
-jobs = [chain, data, learn]
+jobs = [chain, data, learn, arrivals, nightly]

@@ -1,8 +1,8 @@
 """The features of an event: each named, causal, with a unit and a meaning in one table.
 
-An event's features look at the event, at what came before it in its journey, at the rest of its second, and at
-what was sent before it: never at what only the future knows, and never at a rule's score or label. All are
-scaled by fixed transforms to about -3 to 3 and kept as float16: rows of one shipment that differ by less than a
+An event's features look at the event, at what came before it in its journey, at the rest of its second, at what
+was sent before it, and at what its lot did in earlier seconds (`shipments`): never at what only the future knows,
+and never at a rule's score or label. All are scaled by fixed transforms to about -3 to 3 and kept as float16: rows of one shipment that differ by less than a
 thousandth are the same to a model, which lets training count them once.
 """
 
@@ -15,15 +15,17 @@ import numpy as np
 
 from barcode_pipeline.compiled import compiled
 from barcode_pipeline.events.codes import DATE_UNREADABLE, ParsedCodes, parse_codes
-from barcode_pipeline.events.journeys import Events, follow
+from barcode_pipeline.events.journeys import Events, Travel, follow
 from barcode_pipeline.events.places import Reference, distance_between, route_between
 from barcode_pipeline.events.steps import IN, LEVEL_UNKNOWN, OUT
 from barcode_pipeline.events.times import SECONDS_PER_DAY
 from barcode_pipeline.rules.kernel import count_sites_of_second, is_same_site
+from barcode_pipeline.sequences.moves import Moves, find_moves
+from barcode_pipeline.sequences.shipments import SHIPMENT_FEATURES, serial_beyond, shipment_features
 
 _PIECE = 8192
 
-FEATURE_VERSION = 1
+FEATURE_VERSION = 2
 """Raised when a feature's meaning changes: a model of another version is refused."""
 
 
@@ -80,6 +82,7 @@ FEATURES = (
     Feature("transit_deviation", "σ, -6 to 6, halved", "time since the departure against the route's mean"),
     Feature("log_position", "log(1 + events)", "events of the EPC before this one"),
     Feature("log_hours_since_first", "log(1 + hours) / 3", "time since the EPC's first event"),
+    *(Feature(*words) for words in SHIPMENT_FEATURES),
 )  # fmt: skip
 FEATURE_NAMES = tuple(feature.name for feature in FEATURES)
 _COLUMN = {name: column for column, name in enumerate(FEATURE_NAMES)}
@@ -108,6 +111,8 @@ _ROUTE = _COLUMN["route_known"]
 _DEVIATION = _COLUMN["transit_deviation"]
 _POSITION = _COLUMN["log_position"]
 _SINCE_FIRST = _COLUMN["log_hours_since_first"]
+_SHIPMENT = _COLUMN[SHIPMENT_FEATURES[0][0]]
+_BEYOND = _COLUMN["serial_beyond"]
 
 
 class EventFeatures(NamedTuple):
@@ -118,20 +123,31 @@ class EventFeatures(NamedTuple):
 
 
 def compute_features(
-    events: Events, reference: Reference, companies: tuple[str, ...], fastest_km_per_hour: float
+    events: Events,
+    reference: Reference,
+    companies: tuple[str, ...],
+    fastest_km_per_hour: float,
+    moves: Moves | None = None,
 ) -> EventFeatures:
-    """Features of every event, one or millions, in any order. `companies`: the registered ones."""
-    codes = _code_columns(parse_codes(events.codes, companies))
+    """Features of every event, one or millions, in any order.
+
+    `events` hold whole journeys. `companies`: the registered ones. `moves`: of the lots of these events, their own
+    included (what comes later among them is not looked at); without it `events` hold the whole lots.
+    """
+    parsed = parse_codes(events.codes, companies)
+    codes = _code_columns(parsed)
     travel = follow(events)
+    of_lots = _shipments(events, travel, parsed.serial, moves)
     site, routes = events.places.site, reference.routes
     offsets, order = travel.journeys.offsets, travel.journeys.order
     out = np.empty((len(events), len(FEATURES)), dtype=np.float16)
+    own = slice(0, _SHIPMENT)
     position = np.empty(len(events), dtype=np.int32)
     # Piece by piece: what is computed as float32 then never leaves the processor's cache.
     for begin, end in _pieces(offsets, len(events)):
         piece = slice(begin, end)
         inside = offsets[np.searchsorted(offsets, begin) : np.searchsorted(offsets, end, side="right")] - begin
-        values = np.zeros((end - begin, len(FEATURES)), dtype=np.float32)
+        values = np.zeros((end - begin, _SHIPMENT), dtype=np.float32)
         places = np.zeros(end - begin, dtype=np.int32)
         time, level, direction, place = (
             column[piece] for column in (travel.time, travel.level, travel.direction, travel.place)
@@ -143,9 +159,26 @@ def compute_features(
             site, reference.sites.distances, fastest_km_per_hour, routes.start, routes.destination,
             routes.mean, routes.std, routes.minimum, values, places,
         )  # fmt: skip
-        out[order[piece]] = values
+        out[order[piece], own] = values
         position[order[piece]] = places
+    _spread(order, *of_lots, _SHIPMENT, _BEYOND, out.view(np.uint16))
     return EventFeatures(out, position)
+
+
+def _shipments(
+    events: Events, travel: Travel, serial: np.ndarray, moves: Moves | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(shipment features of every distinct move, the move of each event, `serial_beyond` of each event), events in
+    the order of travel. What items of a pallet share is computed once."""
+    asked, move_of_event = find_moves(events, travel, serial)
+    found = shipment_features(asked, asked if moves is None else moves)
+    known = int(travel.journeys.offsets[-1])
+    beyond = np.zeros(len(events), dtype=np.float16)
+    beyond[:known] = serial_beyond(
+        serial[travel.epc[:known]], found.highest[move_of_event[:known]], travel.level[:known]
+    )
+    # Compiled loops know no float16: they move its bits.
+    return found.values.astype(np.float16).view(np.uint16), move_of_event, beyond.view(np.uint16)
 
 
 def _pieces(offsets: np.ndarray, count: int) -> Iterator[tuple[int, int]]:
@@ -167,6 +200,24 @@ def _code_columns(codes: ParsedCodes) -> tuple[np.ndarray, np.ndarray, np.ndarra
          codes.serial_digits_9, codes.manufacture_day != DATE_UNREADABLE]
     ).astype(np.float32)  # fmt: skip
     return parts, codes.manufacture_day, codes.too_old_after_day
+
+
+@compiled
+def _spread(
+    order: np.ndarray,
+    values: np.ndarray,
+    move_of_event: np.ndarray,
+    beyond: np.ndarray,
+    start: int,
+    beyond_column: int,
+    out: np.ndarray,
+) -> None:
+    """Put the features of moves into the rows of their events, and zeros where an event makes none."""
+    for position in range(len(order)):
+        row, move = order[position], move_of_event[position]
+        for column in range(values.shape[1]):
+            out[row, start + column] = values[move, column] if move >= 0 else 0
+        out[row, beyond_column] = beyond[position]
 
 
 @compiled

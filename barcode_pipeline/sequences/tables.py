@@ -15,7 +15,7 @@ _FEATURES = pa.field(
 )
 SEQUENCES_SCHEMA = pa.schema([*KEY_FIELDS, pa.field("position", pa.int32()), _FEATURES])
 """Key, `position` (events of the EPC before this one) and `features`: F float16 one after the other, named in the
-column's metadata (46 columns of their own would cost most of the time of writing and reading). The window of an
+column's metadata (a column each would cost most of the time of writing and reading). The window of an
 event is its own row and those of its EPC at the L - 1 positions before it, on this date or earlier ones."""
 
 

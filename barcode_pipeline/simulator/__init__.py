@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from barcode_pipeline.simulator.simulation import Simulation, simulate
 from barcode_pipeline.simulator.world import AnomalyRates, Noise, World
+from barcode_pipeline.simulator.worlds import STUDY_WORLDS, study_world
 from barcode_pipeline.simulator.writing import (
     ExistingSimulation,
     ensure_sample_data,
@@ -16,6 +17,7 @@ from barcode_pipeline.simulator.writing import (
 )
 
 __all__ = [
+    "STUDY_WORLDS",
     "AnomalyRates",
     "ExistingSimulation",
     "Noise",
@@ -24,5 +26,6 @@ __all__ = [
     "ensure_sample_data",
     "existing_simulation",
     "simulate",
+    "study_world",
     "write_simulation",
 ]

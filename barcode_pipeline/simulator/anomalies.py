@@ -11,14 +11,14 @@ from collections.abc import Callable
 import numpy as np
 
 from barcode_pipeline.simulator.codes import forge, never_issued
-from barcode_pipeline.simulator.journeys import stream
-from barcode_pipeline.simulator.noise import HOUR, can_divert, divert
+from barcode_pipeline.simulator.journeys import MOVES, stream
+from barcode_pipeline.simulator.noise import HOUR, can_divert, divert, slow_down
 from barcode_pipeline.simulator.production import DAY
 from barcode_pipeline.simulator.scene import UNKNOWN_PLACES, Scene
-from barcode_pipeline.simulator.sites import HUB, RETAILER, WAREHOUSE, WHOLESALER
 from barcode_pipeline.simulator.steps import (
     AGGREGATION,
     HUB_IN,
+    HUB_OUT,
     NO_EVENT_TYPE,
     POS,
     R_IN,
@@ -30,20 +30,24 @@ from barcode_pipeline.simulator.steps import (
     W_OUT,
     WMS_IN,
 )
-from barcode_pipeline.simulator.variants import CODE_OF_VARIANT, VARIANTS
+from barcode_pipeline.simulator.unplanted import UNPLANTED
+from barcode_pipeline.simulator.variants import CODE_OF_VARIANT, NEVER_PLANTED, VARIANTS, Variant
 
 INBOUND = (WMS_IN, HUB_IN, W_IN, R_IN)
 ARRIVALS = (HUB_IN, W_IN, R_IN)
 
-_ROLE_OF_STEP = (0, WAREHOUSE, WAREHOUSE, HUB, HUB, WHOLESALER, WHOLESALER, RETAILER, RETAILER, RETAILER)
-
 
 def inject(scene: Scene) -> None:
     """Lay every variant over a scene, in place. Groups come first: they need pallets nobody touched."""
-    order = sorted(VARIANTS, key=lambda v: (v.name not in ("diverted_group", "short_dwell"), v.name == "never_issued"))
-    for variant in order:
+
+    def turn(variant: Variant) -> tuple[bool, bool, bool]:
+        grouped = variant.name in ("diverted_group", "short_dwell")
+        return variant.name in NEVER_PLANTED, not grouped, variant.name == "never_issued"
+
+    injectors = _INJECTORS | UNPLANTED
+    for variant in sorted(VARIANTS, key=turn):
         if getattr(scene.world.anomalies, variant.name) > 0:
-            _INJECTORS.get(variant.name, _fake_codes)(
+            injectors.get(variant.name, _fake_codes)(
                 scene, stream(scene.world, f"anomaly {variant.name}"), variant.name
             )
 
@@ -53,8 +57,9 @@ def inject(scene: Scene) -> None:
 
 def _fake_codes(scene: Scene, random: np.random.Generator, variant: str) -> None:
     """Give EPCs a code that is malformed or impossible; all their rows carry truth."""
-    mean_length = float(scene.journeys.length.mean())
-    chosen = scene.take(random, scene.journeys.length > 0, scene.epcs_for(variant, mean_length))
+    possible = (scene.journeys.first == 0) & scene.ends
+    mean_length = float(scene.journeys.length[possible].mean()) if possible.any() else 1.0
+    chosen = scene.take(random, possible, scene.epcs_for(variant, mean_length))
     if not len(chosen):
         return
     made = (np.datetime64(scene.world.start, "s") + scene.journeys.time[chosen, AGGREGATION]).astype("datetime64[D]")
@@ -76,11 +81,11 @@ def _never_issued(scene: Scene, random: np.random.Generator, variant: str) -> No
     Their steps and sites are those of a genuine item, hours earlier.
     """
     journeys = scene.journeys
-    possible = np.flatnonzero((journeys.length > W_IN) & scene.free)
+    possible = np.flatnonzero((journeys.length > W_IN) & (journeys.first == 0) & scene.free)
     entry = np.where((journeys.length[possible] > R_IN) & (random.random(len(possible)) < 0.5), R_IN, W_IN)
     order = random.permutation(len(possible))
     rows = np.cumsum((journeys.length[possible] - entry)[order])
-    wanted = order[: np.searchsorted(rows, getattr(scene.world.anomalies, variant) * scene.world.events)]
+    wanted = order[: np.searchsorted(rows, getattr(scene.world.anomalies, variant) * scene.events)]
     donor, entry = possible[wanted], entry[wanted]
     code = never_issued(random, journeys, scene.codes, donor)
     earlier = random.integers(1 * HOUR, 10 * HOUR, len(donor))
@@ -102,8 +107,8 @@ def _simultaneous(scene: Scene, random: np.random.Generator, variant: str) -> No
     """Read an EPC at two sites of one kind in the same second."""
     possible = scene.at(*range(STEPS))
     chosen, step = scene.take_cells(random, possible, scene.epcs_for(variant, 2))
-    site = _other_site(scene, random, scene.journeys.site[chosen, step], step)
-    scene.insert(variant, chosen, step, site, scene.journeys.time[chosen, step])
+    site = scene.other_site(random, scene.journeys.site[chosen, step], step)
+    scene.insert(variant, scene.journeys.epc[chosen], step, site, scene.journeys.time[chosen, step])
     scene.mark(variant, chosen, step)
     scene.mark_aftermath(variant, chosen, step + 1)
 
@@ -113,23 +118,13 @@ def _slow_clone(scene: Scene, random: np.random.Generator, variant: str) -> None
     waits = scene.at(HUB_IN, W_IN, R_IN) & (scene.gap >= 4 * DAY)
     waits[:, :-1] &= ~scene.journeys.missing[:, 1:]
     chosen, step = scene.take_cells(random, waits, scene.epcs_for(variant, 2))
-    site = _other_site(scene, random, scene.journeys.site[chosen, step], step)
+    site = scene.other_site(random, scene.journeys.site[chosen, step], step)
     arrived, wait = scene.journeys.time[chosen, step], scene.gap[chosen, step]
     comes = arrived + (wait * random.uniform(0.15, 0.45, len(chosen))).astype(np.int64)
     goes = arrived + (wait * random.uniform(0.55, 0.85, len(chosen))).astype(np.int64)
-    scene.insert(variant, chosen, step, site, comes)
-    scene.insert(variant, chosen, step + 1, site, goes)
+    scene.insert(variant, scene.journeys.epc[chosen], step, site, comes)
+    scene.insert(variant, scene.journeys.epc[chosen], step + 1, site, goes)
     scene.mark_aftermath(variant, chosen, step + 1)
-
-
-def _other_site(scene: Scene, random: np.random.Generator, site: np.ndarray, step: np.ndarray) -> np.ndarray:
-    """Return another site of the role that each step belongs to, all equally likely."""
-    role = np.array(_ROLE_OF_STEP)[step]
-    allowed = (scene.sites.role[None] == role[:, None]) & (np.arange(len(scene.sites.role)) != site[:, None])
-    # A network with one site of the role has no other: any place with a role will do.
-    allowed[~allowed.any(axis=1)] = scene.sites.role >= 0
-    allowed &= np.arange(len(scene.sites.role)) != site[:, None]
-    return np.argmax(random.random(allowed.shape) * allowed, axis=1)
 
 
 # --- locErr ------------------------------------------------------------------------------------------
@@ -145,7 +140,7 @@ def _backward(scene: Scene, random: np.random.Generator, variant: str) -> None:
     later = np.minimum(scene.gap[chosen, step], 30 * DAY) * share
     scene.insert(
         variant,
-        chosen,
+        scene.journeys.epc[chosen],
         lower,
         scene.journeys.site[chosen, lower],
         scene.journeys.time[chosen, step] + later.astype(np.int64),
@@ -157,7 +152,8 @@ def _skipped(scene: Scene, random: np.random.Generator, variant: str) -> None:
     """Take an item straight from the factory to the hub, or from the hub to the retailer, within a day."""
     skipped, arrival = (WMS_IN, HUB_IN) if variant == "skipped_warehouse" else (W_IN, R_IN)
     journeys = scene.journeys
-    chosen = scene.take(random, journeys.length > arrival, scene.epcs_for(variant, 1))
+    whole = np.all(~journeys.missing[:, skipped - 1 : arrival + 1], axis=1)
+    chosen = scene.take(random, whole, scene.epcs_for(variant, 1))
     journeys.missing[chosen, skipped : skipped + 2] = True
     distance = scene.sites.distance_km[journeys.site[chosen, skipped - 1], journeys.site[chosen, arrival]]
     hours = np.maximum(random.uniform(3, 10, len(chosen)), distance / 80 + 0.5)
@@ -185,7 +181,8 @@ def _unknown_step(scene: Scene, random: np.random.Generator, variant: str) -> No
 
 def _diverted(scene: Scene, random: np.random.Generator, variant: str) -> None:
     """Divert single items, or a group of one pallet, to a wholesaler off the lot's plan and on from there."""
-    possible = can_divert(scene.world, scene.sites, scene.journeys) & scene.on_plan
+    possible = can_divert(scene.world, scene.sites, scene.journeys) & scene.on_plan & scene.ends
+    possible &= ~scene.journeys.missing[:, HUB_OUT]
     count = scene.epcs_for(variant, 1)
     if variant == "diverted_group":
         chosen, group = scene.take_groups(random, possible, count)
@@ -193,6 +190,7 @@ def _diverted(scene: Scene, random: np.random.Generator, variant: str) -> None:
         chosen = scene.take(random, possible, count)
         group = np.arange(len(chosen))
     divert(random, scene.sites, scene.journeys, chosen, group)
+    slow_down(scene.world, scene.journeys, chosen, MOVES[1:])
     scene.mark(variant, chosen, W_IN)
     scene.aftermath[chosen, W_OUT:] = CODE_OF_VARIANT[variant]
 
@@ -208,7 +206,7 @@ def _inbound_again(scene: Scene, random: np.random.Generator, variant: str) -> N
     time = scene.journeys.time[chosen, step]
     for _ in range(times):
         time = time + random.integers(2 * HOUR, 18 * HOUR, len(chosen))
-        scene.insert(variant, chosen, step, scene.journeys.site[chosen, step], time)
+        scene.insert(variant, scene.journeys.epc[chosen], step, scene.journeys.site[chosen, step], time)
 
 
 def _outbound_first(scene: Scene, random: np.random.Generator, variant: str) -> None:
@@ -262,8 +260,8 @@ def _short_dwell(scene: Scene, random: np.random.Generator, variant: str) -> Non
     transport = scene.gap[chosen, step + 1]
     time[chosen, step + 1] = time[chosen, step] + stay
     onward = step + 2 < POS
-    moved, place = chosen[onward], step[onward] + 2
-    time[moved, place] = time[moved, place - 1] + transport[onward]
+    moved, place = scene.cells(chosen[onward], step[onward] + 2)
+    time[moved, place] = (time[chosen, step + 1] + transport)[onward]
     scene.mark(variant, chosen, step + 1)
     scene.mark_aftermath(variant, chosen, step + 2)
 
@@ -316,7 +314,7 @@ def _ahead_of_truck(scene: Scene, random: np.random.Generator, variant: str) -> 
 
 
 def _needed_hours(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
-    """Return (EPCs, 10), for arrivals: the hours that the fastest truck needs, and the known route (else -1).
+    """Return (rows, 10), for arrivals: the hours that the fastest truck needs, and the known route (else -1).
 
     Other events need -1.
     """

@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 
 from barcode_pipeline.simulator.journeys import (
     COMPANIES,
-    PRODUCTS,
     Journeys,
     companies_of_factories,
+    product_codes,
 )
 from barcode_pipeline.simulator.world import World
 
@@ -56,21 +56,22 @@ class Codes:
 
 def issued_codes(world: World, journeys: Journeys) -> Codes:
     """Return the codes of all EPCs of a world."""
-    lot = journeys.lot
+    epcs = journeys.epcs
+    lot = journeys.lot[:epcs]
     factory = journeys.factory_of_lot[lot]
-    made = np.datetime64(world.start, "s") + journeys.made
+    made = np.datetime64(world.start, "s") + journeys.made[:epcs]
     return Codes(
         parts={
             "header": np.full(len(lot), "001"),
             "company": np.array(COMPANIES)[companies_of_factories(factory)],
-            "product": np.array(PRODUCTS, dtype="U8")[journeys.product_of_lot[lot]],
+            "product": np.array(product_codes(world), dtype="U8")[journeys.product_of_lot[lot]],
             "lot": digits(journeys.code_of_lot, 6).astype("U7")[lot],
             "manufacture": date_digits(made.astype("datetime64[D]")),
-            "serial": digits(journeys.serial, 9),
+            "serial": digits(journeys.serial[:epcs], 9),
         },
         whole=np.full(len(lot), "", dtype="U64"),
         lot=lot,
-        made=journeys.made.copy(),
+        made=journeys.made[:epcs].copy(),
     )
 
 
@@ -116,6 +117,8 @@ def forge(
     elif variant == "too_old":
         five_years = 5 * 366
         parts["manufacture"][chosen] = date_digits(made - five_years - random.integers(30, 900, count))
+    elif variant == "backdated_code":
+        parts["manufacture"][chosen] = date_digits(made - random.integers(15, 90, count))
     else:
         raise ValueError(f"no such forgery: {variant}")
 

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from barcode_pipeline.events.formats import KEY_FIELDS, RAW_COLUMNS
 from barcode_pipeline.simulator.codes import PARTS, Codes
-from barcode_pipeline.simulator.journeys import Journeys, expiry_days
+from barcode_pipeline.simulator.journeys import PRODUCTS, Journeys, expiry_days
 from barcode_pipeline.simulator.rows import Rows
 from barcode_pipeline.simulator.scene import UNKNOWN_PLACES
 from barcode_pipeline.simulator.sites import Sites
@@ -101,7 +101,9 @@ def _per_code(world: World, journeys: Journeys, codes: Codes) -> dict[str, pa.Ar
     expiry = made_time.astype("datetime64[D]") + expiry_days(product)
     columns = {
         "epc_code": text,
-        "product_name": pa.array([f"Article {n + 1}" for n in range(15)]).take(pa.array(product)),
+        "product_name": pa.array([f"Article {n + 1 + PRODUCTS * world.network}" for n in range(PRODUCTS)]).take(
+            pa.array(product)
+        ),
         "manufacture_date": pc.strftime(pa.array(made_time), format="%Y-%m-%d %H:%M:%S"),
         "expiry_date": pc.strftime(pa.array(expiry), format="%Y%m%d"),
     }

@@ -19,6 +19,7 @@ SITES_PATH = f"data/processed/{SITES_FILE}"
 TRANSITIONS_PATH = f"data/processed/{TRANSITIONS_FILE}"
 ANOMALIES_PATH = "data/truth/anomalies.parquet"
 AFTERMATH_PATH = "data/truth/aftermath.parquet"
+BENIGN_PATH = "data/truth/benign.parquet"
 WORLD_PATH = "data/truth/world.json"
 
 _ROWS_AT_ONCE = 1 << 17
@@ -34,7 +35,12 @@ def write_files(folder: Path, simulation: Simulation, with_tables: bool) -> Iter
         for name, frame in ((SITES_PATH, simulation.sites), (TRANSITIONS_PATH, simulation.transitions)):
             frame.to_csv(_ready(folder, name), index=False, lineterminator="\n")
             yield name
-    for name, truth in ((ANOMALIES_PATH, simulation.anomalies), (AFTERMATH_PATH, simulation.aftermath)):
+    truths = {
+        ANOMALIES_PATH: simulation.anomalies,
+        AFTERMATH_PATH: simulation.aftermath,
+        BENIGN_PATH: simulation.benign,
+    }
+    for name, truth in truths.items():
         pq.write_table(truth, _ready(folder, name), compression="zstd")
         yield name
     text = json.dumps(simulation.summary, indent=2) + "\n"

@@ -1,7 +1,8 @@
 """Clean journeys: pallets, and every EPC's sites and times, before noise and anomalies.
 
 All facts of the real data are met here. Times are int64 seconds since the world's start. An EPC's journey is
-a row of ten cells, one per step; it ends early, after an even number of steps.
+a row of ten cells, one per step; it ends early, after an even number of steps. Whoever travels on after that
+(`long_journeys`) has further rows, each from a lower or the same level downwards again.
 """
 
 from __future__ import annotations
@@ -37,9 +38,22 @@ from barcode_pipeline.simulator.world import World
 
 COMPANIES = ("8804823", "8805843", "8809437")
 """Registered companies."""
-PRODUCTS = tuple(f"{1040017 + 104729 * i:07d}" for i in range(15))
+PRODUCTS = 15
 MOVES = ((WMS_OUT, HUB_IN), (HUB_IN + 1, W_IN), (W_OUT, R_IN))
 """The three transports: (out, in)."""
+
+BENIGN_KINDS = (
+    "off_plan_batch",
+    "rerouted_item",
+    "cross_docked",
+    "straggler",
+    "delayed",
+    "further_journey",
+    "reread",
+    "after_missed_read",
+)
+"""Benign irregularities that an event may bear, numbered from 1; the later in time of two stands."""
+OFF_PLAN_BATCH, REROUTED_ITEM, CROSS_DOCKED, STRAGGLER, DELAYED, FURTHER, REREAD, AFTER_MISSED = range(1, 9)
 
 _COMPANY_OF_FACTORY = (0, 1, 2, 0)
 _SHORTEST_STAY_DAYS = 0.8
@@ -49,13 +63,18 @@ _SHELF_LIFE_DAYS = (180, 365, 270)  # per product, in turn
 
 @dataclass
 class Journeys:
-    """Every EPC's journey, and the shipments it travelled in. Arrays over EPCs unless said otherwise."""
+    """Every EPC's journey, and the shipments it travelled in. Arrays over rows unless said otherwise.
+
+    Row i is EPC i's journey; further rows of EPCs come after all of those.
+    """
 
     time: np.ndarray
-    """(EPCs, 10) int64 seconds since the start; meaningless beyond `length`."""
+    """(rows, 10) int64 seconds since the start; meaningless where `missing`, but for the cell before a further
+    row's first step: that is the departure which leads there (time, and site)."""
     site: np.ndarray
-    """(EPCs, 10) int16."""
+    """(rows, 10) int16."""
     length: np.ndarray
+    """Last step of each row, plus one."""
     batch: np.ndarray
     pallet: np.ndarray
     serial: np.ndarray
@@ -67,20 +86,36 @@ class Journeys:
     plan_of_lot: np.ndarray
     """(lots, 2): the wholesalers a lot is meant for (the same twice where its hub serves one)."""
     missing: np.ndarray = field(init=False)
-    """(EPCs, 10) bool: no such event (beyond the journey's end, or skipped)."""
+    """(rows, 10) bool: no such event (beyond the journey's end, or skipped)."""
+    benign: np.ndarray = field(init=False)
+    """(rows, 10) int8: the benign irregularity that an event bears (`BENIGN_KINDS`), 0 for none."""
+    epc: np.ndarray = field(init=False)
+    """EPC of each row."""
+    first: np.ndarray = field(init=False)
+    """First step of each row: 0, unless the row is a further one."""
+    onward: np.ndarray = field(init=False)
+    """Row in which each one's EPC travels on, -1 where it does not."""
 
     def __post_init__(self) -> None:
         """Mark the steps beyond each journey's end as missing."""
+        rows = len(self.length)
         self.missing = np.arange(STEPS) >= self.length[:, None]
+        self.benign = np.zeros(self.time.shape, dtype=np.int8)
+        self.epc, self.first, self.onward = np.arange(rows), np.zeros(rows, dtype=np.int64), np.full(rows, -1)
+
+    @property
+    def epcs(self) -> int:
+        """Number of EPCs."""
+        return int((self.first == 0).sum())
 
     @property
     def lot(self) -> np.ndarray:
-        """Lot of each EPC."""
+        """Lot of each row."""
         return self.lot_of_batch[self.batch]
 
     @property
     def made(self) -> np.ndarray:
-        """When each EPC was made, seconds since the start: as its aggregation was recorded."""
+        """When each row's EPC was made, seconds since the start: as its aggregation was recorded."""
         return self.time[:, AGGREGATION]
 
 
@@ -116,7 +151,7 @@ def clean_journeys(world: World, sites: Sites) -> Journeys:
         lot_of_batch=lot_of_batch,
         factory_of_lot=factory_of_lot,
         product_of_lot=_products(random, factory_of_lot),
-        code_of_lot=(factory_of_lot + 3) * 10_000 + 11 * rank_within(factory_of_lot) + 7,
+        code_of_lot=_first_lot(world) + (factory_of_lot + 3) * 10_000 + 11 * rank_within(factory_of_lot) + 7,
         plan_of_lot=plan,
     )
 
@@ -130,6 +165,21 @@ def draw_retailers(random: np.random.Generator, sites: Sites, wholesaler: np.nda
         served = sites.retailers[site]
         result[here] = served[(draw[here] * len(served)).astype(np.int64)]
     return result
+
+
+def product_codes(world: World) -> list[str]:
+    """Return the code of each product: every network has products of its own."""
+    return [f"{1040017 + 104729 * number + 7919 * _turn(world, 12):07d}" for number in range(PRODUCTS)]
+
+
+def _first_lot(world: World) -> int:
+    """Return what the numbers of a network's lots are above those of network 0."""
+    return 100_000 * _turn(world, 8)
+
+
+def _turn(world: World, turns: int) -> int:
+    """Return 0 for network 0, and 1 to `turns` in turn for the others."""
+    return (world.network - 1) % turns + 1 if world.network else 0
 
 
 def expiry_days(product: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 Place names, coordinates and numbers are made up; their number, pattern and ranges are those of the real
 network (four regions; wholesalers serve the retailers of their whole region; in two regions a group of
 retailers has no wholesaler of its own; nine routes have been driven faster than distance / 100 km/h).
-Both tables are the same in every world.
+Both tables are the same in every world that does not name another network (`other_networks`).
 """
 
 from __future__ import annotations
@@ -111,6 +111,11 @@ def location_table() -> pd.DataFrame:
         for i, (region, number, lat, lon) in enumerate(_GROUPS)
         for shop, (north, east) in enumerate(_SHOP_OFFSETS)
     ]
+    return site_frame(rows)
+
+
+def site_frame(rows: list[tuple[int, str, float, float]]) -> pd.DataFrame:
+    """Return places (id, name, latitude, longitude) in the form of the location table."""
     return pd.DataFrame(
         {
             "seq": np.arange(1, len(rows) + 1),
@@ -134,12 +139,12 @@ def transition_table() -> pd.DataFrame:
     for (origin, destination), (count, fastest) in (_TO_HUBS | _TO_WHOLESALERS).items():
         low = fastest if fastest is not None else round(60 * random.uniform(1.0, 1.5)) / 60
         high = round(60 * random.uniform(9.4, 10.0)) / 60
-        first, second = _beta_shape(random)
-        rows.append(_route(origin, destination, low, high, first, second, count))
+        first, second = beta_shape(random)
+        rows.append(route_row(origin, destination, low, high, first, second, count))
     for origin, total in _FROM_WHOLESALERS.items():
         low = round(60 * random.uniform(1.0, 1.3)) / 60
         high = round(60 * random.uniform(9.4, 10.0)) / 60
-        first, second = _beta_shape(random)
+        first, second = beta_shape(random)
         region = origin.split()[0]
         shops = [
             f"{region} {number} Shop {shop + 1}"
@@ -151,18 +156,18 @@ def transition_table() -> pd.DataFrame:
         for shop_name, count in zip(shops, counts, strict=True):
             # One truck serves all retailers of a wholesaler: their histories are nearly the same.
             near_first, near_second = random.uniform(0.97, 1.03, 2) * (first, second)
-            rows.append(_route(origin, shop_name, low, high, near_first, near_second, int(count)))
+            rows.append(route_row(origin, shop_name, low, high, near_first, near_second, int(count)))
     table = pd.DataFrame(rows)
     return table.sort_values(["from_scan_location", "to_scan_location"], ignore_index=True)
 
 
-def _beta_shape(random: np.random.Generator) -> tuple[float, float]:
+def beta_shape(random: np.random.Generator) -> tuple[float, float]:
     """Return the two shape parameters of a route: mean at 0.44 to 0.52 of the range, wide."""
     centre, weight = random.uniform(0.44, 0.52), random.uniform(1.7, 2.1)
     return centre * weight, (1 - centre) * weight
 
 
-def _route(
+def route_row(
     origin: str, destination: str, low: float, high: float, first: float, second: float, count: int
 ) -> dict[str, object]:
     """Return one row of the transition table: moments of a beta distribution on [low, high] hours."""

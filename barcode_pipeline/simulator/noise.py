@@ -5,9 +5,21 @@ How events are read and sent (missed reads, re-reads, late rows, duplicates) bel
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import numpy as np
 
-from barcode_pipeline.simulator.journeys import MOVES, Journeys, draw_retailers, stream
+from barcode_pipeline.simulator.journeys import (
+    CROSS_DOCKED,
+    DELAYED,
+    MOVES,
+    OFF_PLAN_BATCH,
+    REROUTED_ITEM,
+    STRAGGLER,
+    Journeys,
+    draw_retailers,
+    stream,
+)
 from barcode_pipeline.simulator.production import DAY
 from barcode_pipeline.simulator.sites import WHOLESALER, Sites, delivery_seconds, transport_seconds
 from barcode_pipeline.simulator.steps import HUB_IN, HUB_OUT, R_IN, W_IN, W_OUT, WMS_IN
@@ -20,12 +32,16 @@ _TRUCK_HOURS = 14
 
 
 def gap_after(world: World, journeys: Journeys) -> np.ndarray:
-    """Return (EPCs, 10) seconds from each event to the next of its journey, or to the world's end."""
+    """Return (rows, 10) seconds from each event to the next of its journey, or to the world's end."""
     gaps = np.full(journeys.time.shape, -_LONG)
     gaps[:, :-1] = np.diff(journeys.time, axis=1)
     rows, last = np.arange(len(gaps)), journeys.length.astype(np.int64) - 1
-    gaps[rows, last] = world.duration_seconds() - journeys.time[rows, last]
+    goes_on = journeys.time[journeys.onward, journeys.first[journeys.onward]]
+    gaps[rows, last] = np.where(journeys.onward >= 0, goes_on, world.duration_seconds()) - journeys.time[rows, last]
     gaps[journeys.missing] = -_LONG
+    further = np.flatnonzero(journeys.first > 0)
+    arrival = journeys.first[further]
+    gaps[further, arrival - 1] = journeys.time[further, arrival] - journeys.time[further, arrival - 1]
     return gaps
 
 
@@ -62,6 +78,37 @@ def divert(random: np.random.Generator, sites: Sites, journeys: Journeys, epcs: 
     journeys.time[epcs, R_IN] = journeys.time[epcs, W_OUT] + delivery[group]
 
 
+def slow_down(
+    world: World,
+    journeys: Journeys,
+    rows: np.ndarray | None = None,
+    moves: tuple[tuple[int, int], ...] = MOVES,
+) -> None:
+    """Let transports take longer that leave on or after the day of `slower_routes`, in place (all rows, or some).
+
+    The next stay makes up for it, down to an hour; what comes after the world's end has not happened.
+    """
+    if world.slower_routes is None:
+        return
+    day, factor = world.slower_routes
+    since = (datetime(day.year, day.month, day.day) - world.start).total_seconds()
+    rows = np.arange(len(journeys.time)) if rows is None else rows
+    time, missing = journeys.time[rows], journeys.missing[rows]
+    for out, arrival in moves:
+        slower = (time[:, out] >= since) & ~missing[:, arrival]
+        more = np.where(slower, (time[:, arrival] - time[:, out]) * (factor - 1), 0).astype(np.int64) // 60 * 60
+        leaves = arrival + 1
+        stay = np.minimum(time[:, leaves] - time[:, arrival], HOUR)
+        time[:, arrival] += more
+        wait = np.where(slower & (more > 0), np.maximum(time[:, arrival] + stay - time[:, leaves], 0), 0)
+        time[:, leaves:] += wait[:, None]
+    journeys.time[rows] = time
+    over = ~missing & (time > world.duration_seconds())
+    journeys.missing[rows] = missing | over
+    ends = over.any(axis=1)
+    journeys.length[rows[ends]] = np.argmax(over[ends], axis=1)
+
+
 def disturb(world: World, sites: Sites, journeys: Journeys) -> np.ndarray:
     """Lay benign irregularities over journeys, in place; return which EPCs were sent off their lot's plan."""
     off_plan = _off_plan(world, sites, journeys)
@@ -95,11 +142,13 @@ def _off_plan(world: World, sites: Sites, journeys: Journeys) -> np.ndarray:
     number[chosen] = np.arange(len(chosen))
     moved = np.flatnonzero(number[journeys.batch] >= 0)
     divert(random, sites, journeys, moved, number[journeys.batch[moved]])
+    journeys.benign[moved, W_IN:] = OFF_PLAN_BATCH
     off_plan[moved] = True
     rest = np.flatnonzero(possible & ~off_plan)
     items = min(round(world.noise.rerouted_items * len(possible)), len(rest))
     single = random.choice(rest, size=items, replace=False)
     divert(random, sites, journeys, single, np.arange(len(single)))
+    journeys.benign[single, W_IN:] = REROUTED_ITEM
     off_plan[single] = True
     return off_plan
 
@@ -124,6 +173,7 @@ def _cross_dock(world: World, journeys: Journeys) -> None:
         epcs, leaves, transport = epcs[sooner], leaves[sooner], transport[sooner]
         journeys.time[epcs, out] = leaves
         journeys.time[epcs, reached] = leaves + transport
+        journeys.benign[epcs, out] = CROSS_DOCKED
 
 
 def _leave_behind(world: World, journeys: Journeys) -> None:
@@ -138,6 +188,8 @@ def _leave_behind(world: World, journeys: Journeys) -> None:
     late = np.clip(np.minimum(late, 0.7 * room), 0, None).astype(np.int64) // 60 * 60
     journeys.time[epcs, out] += late
     journeys.time[epcs, out + 1] += late
+    for step in (out, out + 1):
+        journeys.benign[epcs, step] = STRAGGLER
 
 
 def _delay(world: World, journeys: Journeys) -> None:
@@ -160,6 +212,7 @@ def _arrive_late(world: World, journeys: Journeys, epcs: np.ndarray, arrival: in
     room = gap_after(world, journeys)[epcs, arrival]
     late = np.clip(np.minimum(late, 0.7 * room), 0, None).astype(np.int64) // 60 * 60
     journeys.time[epcs, arrival] += late
+    journeys.benign[epcs[late > 0], arrival] = DELAYED
 
 
 def _some(random: np.random.Generator, candidates: np.ndarray, share: float) -> np.ndarray:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from barcode_pipeline.simulator.journeys import stream
+from barcode_pipeline.simulator.journeys import AFTER_MISSED, REREAD, stream
 from barcode_pipeline.simulator.production import DAY
 from barcode_pipeline.simulator.scene import Scene
 from barcode_pipeline.simulator.world import World
@@ -27,6 +27,8 @@ class Rows:
     """int64 seconds since the world's start."""
     truth: np.ndarray
     aftermath: np.ndarray
+    benign: np.ndarray
+    """The benign irregularity the row bears (`journeys.BENIGN_KINDS`), 0 for none."""
     unread_code: np.ndarray
     sent: np.ndarray
     """When the row was sent, in the same seconds."""
@@ -58,12 +60,13 @@ def collect(scene: Scene) -> Rows:
     time = journeys.time[epc, step]
     sent = time if scene.sent is None else np.maximum(scene.sent[epc, step], time)
     rows = Rows(
-        code=epc.astype(np.int32),
+        code=journeys.epc[epc].astype(np.int32),
         wording=scene.wording[epc, step],
         site=journeys.site[epc, step],
         time=time,
         truth=scene.truth[epc, step],
         aftermath=scene.aftermath[epc, step],
+        benign=journeys.benign[epc, step],
         unread_code=scene.unread_code[epc, step],
         sent=sent,
         copy=np.zeros(len(epc), dtype=bool),
@@ -82,6 +85,7 @@ def collect(scene: Scene) -> Rows:
             time=time,
             truth=truth,
             aftermath=np.zeros_like(truth),
+            benign=np.zeros_like(truth),
             unread_code=np.zeros(len(code), dtype=bool),
             sent=time,
             copy=np.zeros(len(code), dtype=bool),
@@ -98,6 +102,9 @@ def read(world: World, rows: Rows) -> Rows:
     random = stream(world, "reading")
     draw = random.random((2, len(rows)))
     kept = (draw[0] >= world.noise.missed_reads) | (rows.truth > 0)
+    behind_missed = np.zeros(len(rows), dtype=bool)
+    behind_missed[1:] = ~kept[:-1] & (rows.code[1:] == rows.code[:-1])
+    rows.benign = np.where(behind_missed & (rows.benign == 0), AFTER_MISSED, rows.benign).astype(np.int8)
     rows, again = rows.take(kept), draw[1][kept] < world.noise.rereads
     room = np.full(len(rows), _ROOM_SECONDS)
     room[:-1] = np.where(rows.code[1:] == rows.code[:-1], np.diff(rows.time), _ROOM_SECONDS)
@@ -105,6 +112,7 @@ def read(world: World, rows: Rows) -> Rows:
     more = rows.take(again)
     more.time = more.time + random.integers(1, 61, len(more))
     more.sent = more.time
+    more.benign = np.full(len(more), REREAD, dtype=np.int8)
     return rows.add(more)
 
 
@@ -115,7 +123,8 @@ def send(world: World, rows: Rows, touched: np.ndarray) -> Rows:
     """
     random = stream(world, "sending")
     late = (random.random(len(rows)) < world.noise.late_rows) & ~touched[rows.code]
-    rows.sent = rows.sent + late * random.integers(DAY, 5 * DAY, len(rows))
+    latest = max(world.late_days * DAY, DAY + 1)
+    rows.sent = rows.sent + late * random.integers(DAY, latest, len(rows))
     twice = rows.take(random.random(len(rows)) < world.noise.duplicate_rows)
     twice.sent = twice.sent + random.integers(60, 7200, len(twice))
     twice.copy = np.ones(len(twice), dtype=bool)

@@ -13,11 +13,12 @@ from barcode_pipeline.simulator.anomalies import inject
 from barcode_pipeline.simulator.codes import issued_codes
 from barcode_pipeline.simulator.columns import RawColumns
 from barcode_pipeline.simulator.journeys import clean_journeys, stream
-from barcode_pipeline.simulator.noise import clock_skew, disturb
+from barcode_pipeline.simulator.long_journeys import travel_on
+from barcode_pipeline.simulator.noise import clock_skew, disturb, slow_down
 from barcode_pipeline.simulator.rows import collect, read, send
 from barcode_pipeline.simulator.scene import Scene, stage
 from barcode_pipeline.simulator.sites import Sites, invented_sites, read_sites
-from barcode_pipeline.simulator.truth import aftermath_table, anomaly_table, world_summary
+from barcode_pipeline.simulator.truth import aftermath_table, anomaly_table, benign_table, world_summary
 from barcode_pipeline.simulator.world import World
 
 
@@ -38,6 +39,8 @@ class Simulation:
     """Truth: `KEY_COLUMNS`, label, variant, rule_visible."""
     aftermath: pa.Table
     """Consequences: `KEY_COLUMNS`, variant."""
+    benign: pa.Table
+    """Benign irregularities: `KEY_COLUMNS`, kind."""
     summary: dict[str, object]
     """What `world.json` holds: parameters and counts."""
 
@@ -60,11 +63,11 @@ def simulate(
     if locations is not None and transitions is not None:
         sites, given = read_sites(locations, transitions), True
     elif locations is None and transitions is None:
-        sites = invented_sites()
+        sites = invented_sites(world.network)
     else:
         raise UserError("A world is simulated on both reference tables or on neither; only one was given.")
     scene = _scene(world, sites)
-    touched = ~scene.free
+    touched = ~scene.free[: scene.journeys.epcs]
     rows = read(world, collect(scene))
     beyond = len(scene.codes) - len(touched)
     rows = send(world, rows, np.concatenate([touched, np.ones(beyond, dtype=bool)]))
@@ -80,6 +83,7 @@ def simulate(
         transitions=sites.transitions if given else _listed(world, sites),
         anomalies=anomalies,
         aftermath=aftermath,
+        benign=benign_table(columns, rows),
         summary=world_summary(world, scene, rows, anomalies, aftermath),
     )
 
@@ -88,6 +92,8 @@ def _scene(world: World, sites: Sites) -> Scene:
     """Return the world's journeys with noise and anomalies, before anything is read."""
     journeys = clean_journeys(world, sites)
     off_plan = disturb(world, sites, journeys)
+    journeys = travel_on(world, sites, journeys)
+    slow_down(world, journeys)
     clock_skew(world, sites, journeys)
     # Dates are printed by the factory's own clock: no code may be dated after its first event.
     codes = issued_codes(world, journeys)

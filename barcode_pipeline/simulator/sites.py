@@ -13,6 +13,7 @@ import pandas as pd
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.formats import SITE_COLUMNS, TRANSITION_COLUMNS
 from barcode_pipeline.simulator.network import FACTORIES, location_table, site_codes, transition_table
+from barcode_pipeline.simulator.other_networks import other_network
 
 FACTORY, WAREHOUSE, HUB, WHOLESALER, RETAILER, NO_ROLE = 0, 1, 2, 3, 4, -1
 
@@ -62,9 +63,9 @@ class Sites:
         return [FACTORIES[i][0] for i in range(len(self.factory))]
 
 
-def invented_sites() -> Sites:
-    """Return the network of `network`."""
-    return read_sites(location_table(), transition_table())
+def invented_sites(network: int = 0) -> Sites:
+    """Return the network of `network`, or one of `other_networks` by its number."""
+    return read_sites(*other_network(network)) if network else read_sites(location_table(), transition_table())
 
 
 def read_sites(locations: pd.DataFrame, transitions: pd.DataFrame) -> Sites:

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from barcode_pipeline.events.formats import FORMAT_VERSION, KEY_FIELDS, LABELS
 from barcode_pipeline.simulator.columns import RawColumns, decoded
+from barcode_pipeline.simulator.journeys import BENIGN_KINDS
 from barcode_pipeline.simulator.rows import Rows
 from barcode_pipeline.simulator.scene import Scene
 from barcode_pipeline.simulator.variants import VARIANTS
@@ -19,6 +20,8 @@ ANOMALY_SCHEMA = pa.schema(
     metadata=_METADATA,
 )
 AFTERMATH_SCHEMA = pa.schema([*KEY_FIELDS, pa.field("variant", _WORDS)], metadata=_METADATA)
+
+BENIGN_SCHEMA = pa.schema([*KEY_FIELDS, pa.field("kind", _WORDS)], metadata=_METADATA)
 
 
 def anomaly_table(columns: RawColumns, rows: Rows) -> pa.Table:
@@ -42,6 +45,13 @@ def aftermath_table(columns: RawColumns, rows: Rows) -> pa.Table:
     return _compact(table, AFTERMATH_SCHEMA)
 
 
+def benign_table(columns: RawColumns, rows: Rows) -> pa.Table:
+    """Return key and kind of every event that bears a benign irregularity, and neither truth nor aftermath."""
+    chosen = np.flatnonzero((rows.benign > 0) & (rows.aftermath == 0) & (rows.truth == 0) & ~rows.copy)
+    kind = _words(list(BENIGN_KINDS), rows.benign[chosen].astype(np.int64) - 1)
+    return _compact(columns.keys.take(pa.array(chosen)).append_column("kind", kind), BENIGN_SCHEMA)
+
+
 def world_summary(
     world: World, scene: Scene, rows: Rows, anomalies: pa.Table, aftermath: pa.Table
 ) -> dict[str, object]:
@@ -56,8 +66,8 @@ def world_summary(
         "counts": {
             "rows": len(rows),
             "exact_duplicates": int(rows.copy.sum()),
-            "epcs": len(scene.journeys.length),
-            "events_before_noise": int(scene.journeys.length.sum()),
+            "epcs": scene.journeys.epcs,
+            "events_before_noise": int((scene.journeys.length - scene.journeys.first).sum()),
             "lots": len(scene.journeys.code_of_lot),
             "batches": len(scene.journeys.lot_of_batch),
             "anomalous_events": anomalies.num_rows,

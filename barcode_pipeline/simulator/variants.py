@@ -48,7 +48,16 @@ VARIANTS = (
     Variant("too_fast", _JUMP, True),
     Variant("route_outlier", _JUMP, True),
     Variant("ahead_of_truck", _JUMP, False),
+    Variant("backdated_code", _EPC_FAKE, False),
+    Variant("reused_packaging", _EPC_DUP, False),
+    Variant("made_elsewhere", _LOC_ERR, False),
+    Variant("early_sale", _ORDER_ERR, False),
 )
 
 CODE_OF_VARIANT = {variant.name: code for code, variant in enumerate(VARIANTS, start=1)}
 """Number by which arrays name a variant; 0 is none."""
+
+NEVER_PLANTED = ("backdated_code", "reused_packaging", "made_elsewhere", "early_sale")
+"""Stand for what nobody has thought of: off by default, and no teacher is to plant the like.
+
+They are laid over a world last, so that all else in it stays as it was."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from barcode_pipeline.errors import UserError
 
@@ -38,7 +38,7 @@ class Noise:
     delayed_pallets: float = 0.0003
     """Share of transported pallets that arrive late as a whole, median six hours."""
     late_rows: float = 0.01
-    """Share of rows sent one to five days late: seen in the daily layout and in event ids only."""
+    """Share of rows sent one day to `World.late_days` late: seen in the daily layout and in event ids only."""
     duplicate_rows: float = 0.002
     """Share of rows written twice, exactly."""
 
@@ -83,6 +83,11 @@ class AnomalyRates:
     route_outlier: float = 0.0015
     ahead_of_truck: float = 0.0
     """Off by default: the specification names no jump that rules cannot see."""
+    # Off by default, so that there are variants no teacher has met (`variants.NEVER_PLANTED`).
+    backdated_code: float = 0.0
+    reused_packaging: float = 0.0
+    made_elsewhere: float = 0.0
+    early_sale: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,17 @@ class World:
     """EPCs that are scanned in the same second."""
     unlisted_routes: float = 0.0
     """Share of the routes in use that the written transition table does not know."""
+    long_journeys: float = 0.0
+    """Share of EPCs that travel on, up to 40 events: returns and re-shipments. Their further events come on top of
+    `events`, and rates of anomalies are shares of all."""
+    network: int = 0
+    """0: the invented network of `network`; any other number: one of `other_networks`, with its own products and
+    lots. Given reference tables take the network's place."""
+    slower_routes: tuple[date, float] | None = None
+    """(day, factor): what leaves on or after this day takes so many times as long. The transition table, being
+    history, does not know."""
+    late_days: int = 5
+    """Most days that a late row is late."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be simulated, with a `UserError`."""
@@ -129,6 +145,12 @@ class World:
             raise UserError("A world's events_per_epc must lie between 2.2 and 9.")
         if min(self.lots, self.batch_size, self.pallet_size) < 1:
             raise UserError("A world's lots, batch_size and pallet_size must be 1 or more.")
+        if self.late_days < 1:
+            raise UserError("A world's late_days must be 1 or more.")
+        if self.network < 0:
+            raise UserError(f"The network is {self.network}; it must be 0 or more.")
+        if self.slower_routes and not 0.5 <= self.slower_routes[1] <= 2:
+            raise UserError(f"The factor of slower_routes is {self.slower_routes[1]}; it must lie between 0.5 and 2.")
         for group in (self.noise, self.anomalies):
             for name, value in asdict(group).items():
                 if name == "clock_skew_seconds":
@@ -138,13 +160,15 @@ class World:
                     raise UserError(f"A world's rate {name} is {value}; it must lie between 0 and 1.")
         if not 0 <= self.unlisted_routes < 1:
             raise UserError("A world's unlisted_routes must lie between 0 and 1.")
+        if not 0 <= self.long_journeys <= 1:
+            raise UserError("A world's long_journeys must lie between 0 and 1.")
 
     def without_anomalies(self) -> World:
         """Return the same world with its noise and without anomalies."""
         return replace(self, anomalies=AnomalyRates(**{item.name: 0.0 for item in fields(AnomalyRates)}))
 
     def clean(self) -> World:
-        """Return the same world before noise and anomalies are laid over it."""
+        """Return the same world before noise and anomalies are laid over it; long journeys stay."""
         silent = Noise(**{item.name: 0 for item in fields(Noise)})
         return replace(self.without_anomalies(), noise=silent)
 
@@ -156,4 +180,6 @@ class World:
         """Return all parameters in a form that JSON can hold."""
         values = asdict(self)
         values["start"], values["end"] = self.start.isoformat(" "), self.end.isoformat(" ")
+        if self.slower_routes:
+            values["slower_routes"] = [self.slower_routes[0].isoformat(), self.slower_routes[1]]
         return values

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -235,3 +237,31 @@ def test_figures_and_bounds_stay_in_range(seed: int, lots: int, quality: float, 
                 assert low is None and high is None and row["note"]
             if low is not None:
                 assert 0 <= low <= high <= most
+
+
+def test_verdicts_are_a_reference_where_enough_labels_were_confirmed() -> None:
+    events = made_up_events(6000)
+    assert events.truth is not None
+    random = np.random.default_rng(3)
+    judged = random.random(events.rules.shape) < 0.3
+    # Nobody confirmed any of the last label.
+    holds = events.truth & judged & (np.arange(5) < 4)
+    with_verdicts = replace(events, judged=judged, holds=holds)
+    said = made_up_detector(events, "lstm", 3.0)
+    rows = evaluate(with_verdicts, [said], 20, 0)
+    chosen = events.strata["held_out_lots"]
+    row = _row(rows, "lstm", "epcFake", "held_out_lots", "verdicts")
+    asked = chosen & judged[:, 0]
+    assert (row["events"], row["positives"]) == (asked.sum(), (events.truth[:, 0] & asked).sum())
+    assert row["recall"] == pytest.approx((said.alert & holds)[asked, 0].sum() / holds[asked, 0].sum())
+    assert _row(rows, "lstm", "jump", "held_out_lots", "verdicts")["f1"] is None
+    anything = _row(rows, "lstm", "any", "held_out_lots", "verdicts")
+    assert anything["events"] == (judged.all(axis=1) | holds.any(axis=1))[chosen].sum()
+    # Other references stay as they are, and a handful of verdicts makes no rows.
+    others = [row for row in rows if row["reference"] != "verdicts"]
+    assert others == evaluate(events, [said], 20, 0)
+    first = (np.arange(6000) < 60)[:, None]
+    few = replace(events, judged=judged & first, holds=holds & first)
+    assert evaluate(few, [said], 20, 0) == others
+    with pytest.raises(ValueError, match="stand beside each other"):
+        replace(events, judged=judged)

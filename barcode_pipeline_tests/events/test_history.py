@@ -1,4 +1,4 @@
-"""History of a date: the whole known journeys of its EPCs, and nothing else."""
+"""History of a date: the whole known journeys of its EPCs, or of its lots, and nothing else."""
 
 from __future__ import annotations
 
@@ -46,6 +46,35 @@ def test_history(
     rows = [(day, epc) for day, epcs in enumerate(epcs_of_day) for epc in epcs]
     expected = [
         (FIRST + day, number, day in asked) for number, (day, epc) in enumerate(rows) if day in asked or epc in seen
+    ]
+    found = zip(known.day, known.table.column("event_id").to_pylist(), known.wanted, strict=True)
+    assert [(int(day), number, bool(wanted)) for day, number, wanted in found] == expected
+
+
+LOT_CODES = ("h.c.p.1.d.1", "h.c.p.1.d.2", "x.c.p.1.e.3", "h.c.p.2.d.1", "c.p.1", "broken", None)
+"""Three EPCs of one lot, whatever their header and date; another lot; two broken codes."""
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(
+    epcs_of_day=st.lists(st.lists(st.sampled_from(LOT_CODES), max_size=5), min_size=1, max_size=6),
+    asked=st.sets(st.integers(0, 6), min_size=1),
+)
+def test_history_of_lots(
+    epcs_of_day: list[list[str | None]], asked: set[int], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    def lot(epc: str) -> str:
+        parts = epc.split(".")
+        return ".".join(parts[1:4]) if len(parts) == 6 else epc
+
+    store = filled(tmp_path_factory.mktemp("lots"), epcs_of_day)
+    known = read_with_history(store, [FIRST + day for day in asked], by="lot")
+    seen = {lot(epc) for day, epcs in enumerate(epcs_of_day) if day in asked for epc in epcs if epc is not None}
+    rows = [(day, epc) for day, epcs in enumerate(epcs_of_day) for epc in epcs]
+    expected = [
+        (FIRST + day, number, day in asked)
+        for number, (day, epc) in enumerate(rows)
+        if day in asked or (epc is not None and lot(epc) in seen)
     ]
     found = zip(known.day, known.table.column("event_id").to_pylist(), known.wanted, strict=True)
     assert [(int(day), number, bool(wanted)) for day, number, wanted in found] == expected

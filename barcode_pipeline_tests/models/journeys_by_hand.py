@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from barcode_pipeline.models.detector import JourneyFeatures
 from barcode_pipeline.sequences.features import FEATURE_NAMES
+from barcode_pipeline.sequences.journey_features import JourneyFeatures
 
 COLUMN = {name: column for column, name in enumerate(FEATURE_NAMES)}
 ORDINARY = ((0, 0), (1, 0), (1, 1), (2, 0), (2, 1), (3, 0), (3, 1), (4, 0), (5, 2))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,11 @@ from sklearn.metrics import average_precision_score
 
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.models.baselines.baseline import Baseline
-from barcode_pipeline.models.baselines.registry import BASELINES, fit_baselines, load_baselines, save_baselines
+from barcode_pipeline.models.baselines.nearest_neighbours import NearestNeighbours
+from barcode_pipeline.models.baselines.next_event import NextEvent
+from barcode_pipeline.models.baselines.registry import BASELINES, load_baselines
 from barcode_pipeline.models.baselines.trees import TreeBaseline
-from barcode_pipeline.models.detector import JourneyFeatures
+from barcode_pipeline.sequences.journey_features import JourneyFeatures
 from barcode_pipeline_tests.models.journeys_by_hand import journeys_of_steps, random_journeys
 
 every_baseline = pytest.mark.parametrize("baseline", BASELINES, ids=[baseline.name for baseline in BASELINES])
@@ -29,7 +31,7 @@ def fitted(baseline: type[Baseline]) -> Baseline:
 
 
 def test_every_name_occurs_once() -> None:
-    assert len({baseline.name for baseline in BASELINES}) == len(BASELINES) == 5
+    assert len({baseline.name for baseline in BASELINES}) == len(BASELINES) == 6
 
 
 @every_baseline
@@ -88,6 +90,35 @@ def test_without_an_event_learnt_from_nothing_is_scored_or_saved(baseline: type[
         baseline().save(tmp_path)
     with pytest.raises(UserError, match="no event to learn from"):
         baseline().fit(JOURNEYS, TARGETS, np.zeros_like(USE))
+
+
+@every_baseline
+def test_weights_of_one_are_use_and_weights_count(baseline: type[Baseline]) -> None:
+    made = partial(
+        baseline,
+        seed=3,
+        **{NextEvent: {"batches": 50}, NearestNeighbours: {"references": 30, "neighbours": 1}}.get(baseline, {}),
+    )
+    # Labels that features tell for certain are told by any weights.
+    random = np.random.default_rng(5)
+    unsure = TARGETS ^ (random.random(TARGETS.shape) < 0.05)
+    plain = made().fit(JOURNEYS, unsure, USE).score(UNSEEN)
+    assert np.array_equal(plain, made().fit(JOURNEYS, unsure, USE.astype(np.float32)).score(UNSEEN))
+    uneven = USE * random.choice([0.25, 1.0, 4.0], len(USE)).astype(np.float32)
+    assert not np.array_equal(plain, made().fit(JOURNEYS, unsure, uneven).score(UNSEEN))
+    for wrong in (-1.0, np.nan, np.inf):
+        with pytest.raises(ValueError, match="finite number of at least 0"):
+            baseline().fit(JOURNEYS, TARGETS, np.where(USE, 1.0, wrong))
+
+
+@every_baseline
+def test_every_settings_of_the_grid_can_be_learnt(baseline: type[Baseline]) -> None:
+    quick = {"batches": 20} if baseline is NextEvent else {}
+    assert baseline.grid[0] == {} and len(baseline.grid) == 4
+    few = JourneyFeatures(JOURNEYS.values[: JOURNEYS.offsets[100]], JOURNEYS.offsets[:101])
+    for settings in baseline.grid:
+        detector = baseline(**settings, **quick).fit(few, TARGETS[: len(few)], USE[: len(few)])
+        assert np.isfinite(detector.score(UNSEEN)).all()
 
 
 @every_baseline
@@ -180,9 +211,10 @@ def test_a_pickled_object_in_a_file_is_not_opened(baseline: type[Baseline], tmp_
     assert not (tmp_path / "opened").exists()
 
 
-def test_the_registry_fits_saves_and_loads_them_all(tmp_path: Path) -> None:
-    detectors = fit_baselines(JOURNEYS, TARGETS, USE, 3)
-    save_baselines(detectors, tmp_path)
+def test_the_registry_loads_them_all(tmp_path: Path) -> None:
+    detectors = [fitted(baseline) for baseline in BASELINES]
+    for detector in detectors:
+        detector.save(tmp_path)
     loaded = load_baselines(tmp_path)
     assert [type(detector) for detector in loaded] == list(BASELINES)
     for detector, other in zip(detectors, loaded, strict=True):

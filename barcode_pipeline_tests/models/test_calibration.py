@@ -173,3 +173,35 @@ def test_few_positives_leave_the_threshold_at_one_half(positives):
 def test_no_validation_leaves_the_plain_settings():
     found = calibrate(np.zeros((0, 5), np.float32), np.zeros((0, 5), bool))
     np.testing.assert_array_equal(found.threshold, 0.5)
+
+
+@settings(max_examples=150, deadline=None)
+@given(judged(), st.data())
+def test_a_weight_counts_as_so_many_events(case, data):
+    probability, target = case
+    times = np.array(data.draw(st.lists(st.integers(1, 4), min_size=len(target), max_size=len(target))))
+    weighted = best_threshold(probability, target, times.astype(np.float32))
+    repeated = best_threshold(np.repeat(probability, times), np.repeat(target, times))
+    assert weighted == repeated
+
+
+def test_calibration_by_weights_is_that_of_repeated_events():
+    random = np.random.default_rng(4)
+    target = random.random((400, 5)) < 0.2
+    score = (random.normal(size=(400, 5)) + 2 * target).astype(np.float32)
+    times = random.integers(1, 5, 400)
+    weighted = calibrate(score, target, times)
+    repeated = calibrate(np.repeat(score, times, axis=0), np.repeat(target, times, axis=0))
+    for one, other in zip(vars(weighted).values(), vars(repeated).values(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)
+
+
+def test_rare_positives_by_weight_make_low_probabilities():
+    """Planted anomalies make up a tenth; weighted back to one in a thousand, so are their probabilities."""
+    random = np.random.default_rng(5)
+    target = np.repeat(random.random((4000, 1)) < 0.1, 5, axis=1)
+    score = random.normal(size=(4000, 5)).astype(np.float32)
+    weight = np.where(target[:, 0], 0.009, 1)
+    rate = (weight * target[:, 0]).sum() / weight.sum()
+    mean = weight @ calibrate(score, target, weight).probabilities(score) / weight.sum()
+    np.testing.assert_allclose(mean, rate, rtol=0.6)

@@ -7,10 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from barcode_pipeline.models.detector import JourneyFeatures
 from barcode_pipeline.models.network import Architecture, SequenceNetwork
 from barcode_pipeline.models.passes import distinct_scoring_passes, distinct_training_passes, lay_out
 from barcode_pipeline.models.training import Batch, weighted_loss
+from barcode_pipeline.sequences.journey_features import JourneyFeatures
 
 FEATURES = 4
 LONGEST = st.integers(1, 12)
@@ -153,3 +153,12 @@ def test_a_thousand_equal_journeys_are_computed_once():
     (some,) = distinct_training_passes(journeys, targets, use, 10)
     assert some.features.shape == (1, 3, FEATURES)
     assert some.weights.tolist() == [[1000, 1000, 1000]]
+
+
+def test_weights_of_equal_passes_are_added_and_zero_is_not_learnt_from():
+    journeys = JourneyFeatures(np.tile(np.arange(6, dtype=np.float16).reshape(3, 2), (3, 1)), np.arange(0, 10, 3))
+    weight = np.array([1, 0, 0.5, 2, 0, 0.25, 1, 3, 0.5], dtype=np.float32)
+    found = distinct_training_passes(journeys, np.zeros((9, 5), bool), weight, 10)
+    (passes,) = found
+    # The first two hold the same and are learnt from at the same steps; the third is learnt from at all.
+    np.testing.assert_allclose(passes.weights, [[3, 0, 0.75], [1, 3, 0.5]])

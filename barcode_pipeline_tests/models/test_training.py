@@ -11,12 +11,12 @@ import torch
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.models import training
 from barcode_pipeline.models.compute import Compute
-from barcode_pipeline.models.detector import JourneyFeatures
 from barcode_pipeline.models.lstm import train_lstm
 from barcode_pipeline.models.network import Architecture, SequenceNetwork
 from barcode_pipeline.models.passes import distinct_training_passes
 from barcode_pipeline.models.training import TrainingSettings, to_device, train_network, validate
 from barcode_pipeline.sequences.features import FEATURE_NAMES
+from barcode_pipeline.sequences.journey_features import JourneyFeatures
 from barcode_pipeline_tests.models.journeys_by_hand import COLUMN, random_journeys
 
 WIDTH = len(FEATURE_NAMES)

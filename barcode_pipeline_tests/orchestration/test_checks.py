@@ -12,7 +12,14 @@ import pytest
 
 from barcode_pipeline.events.date_store import DateStore
 from barcode_pipeline.events.times import date_text, day_number
-from barcode_pipeline.orchestration.checks import files_accounted, rows_conserved, same_rows, unique_keys
+from barcode_pipeline.events.verdicts import read_verdicts, write_verdicts
+from barcode_pipeline.orchestration.checks import (
+    files_accounted,
+    rows_conserved,
+    same_rows,
+    unique_keys,
+    verdict_rows_accounted,
+)
 from barcode_pipeline.orchestration.resources import WorkspaceResource
 from barcode_pipeline_tests.orchestration.conftest import Made
 from barcode_pipeline_tests.orchestration.project import DATES, copied, run, workspace
@@ -143,3 +150,30 @@ def test_a_file_with_more_rows_read_than_kept_and_quarantined_is_found(project: 
     with closing(sqlite3.connect(workspace(project).intake.folder / "ledger.sqlite")) as ledger, ledger:
         ledger.execute("UPDATE files SET rows_read = rows_read + 1 WHERE path = 'icn.csv'")
     assert not files_accounted(workspace=WorkspaceResource(root=str(project))).passed
+
+
+VERDICTS = """epc_code,event_time,location_id,business_step,event_type,label,verdict,who,when
+x,2025-07-01 10:00:00,1,Factory,Aggregation,jump,yes,kim,2025-09-01
+x,2025-07-01 10:00:00,1,Factory,Aggregation,jump,no,kim,2025-09-02
+x,2025-07-01 10:00:00,1,Factory,Aggregation,locErr,,,
+x,2025-07-01 10:00:00,1,Factory,Aggregation,theft,yes,kim,2025-09-02
+y,2025-07-01 10:00:00,1,Factory,Aggregation,jump,no,kim,2025-09-02
+"""
+
+
+def test_verdicts_are_accounted_for(project: Path) -> None:
+    place = workspace(project)
+    place.feedback.mkdir(parents=True)
+    (place.feedback / "a.csv").write_text(VERDICTS)
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = run(project, ["verdicts"], instance)
+    assert result.success
+    (check,) = result.get_asset_check_evaluations()
+    assert check.passed and check.metadata["rows_on_disk"].value == 2
+    (made,) = result.asset_materializations_for_node("verdicts")
+    assert made.metadata["dagster/row_count"].value == 2
+    assert made.metadata["replaced_by_later_ones"].value == made.metadata["quarantined"].value == 1
+    assert made.metadata["on_unknown_events"].value == 2
+    # A verdict that is lost on disk does not go unseen.
+    write_verdicts(place.verdicts, read_verdicts(place.verdicts).slice(0, 1))
+    assert not verdict_rows_accounted(workspace=WorkspaceResource(root=str(project))).passed

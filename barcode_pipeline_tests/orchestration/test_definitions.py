@@ -21,10 +21,11 @@ GRAPH = {
     "rule_labels": {"enriched_events"},
     "epc_sequences": {"enriched_events", "rule_labels"},
     "train_eval_split": {"epc_sequences", "rule_labels"},
-    "lstm_model": {"train_eval_split"},
-    "baseline_models": {"train_eval_split"},
+    "verdicts": {"enriched_events"},
+    "lstm_model": {"train_eval_split", "verdicts"},
+    "baseline_models": {"train_eval_split", "verdicts"},
     "event_scores": {"epc_sequences", "lstm_model"},
-    "evaluation_report": {"lstm_model", "baseline_models", "event_scores"},
+    "evaluation_report": {"lstm_model", "baseline_models", "event_scores", "verdicts"},
 }
 BY_DATE = {"merged_events", "enriched_events", "rule_labels", "epc_sequences", "event_scores"}
 
@@ -57,7 +58,7 @@ def test_the_page_says_what_an_asset_is(name: str) -> None:
     spec = specs()[name]
     assert spec.description and spec.owners and spec.kinds and spec.code_version and spec.tags
     assert spec.group_name in ("data", "learning")
-    assert ("dagster/column_schema" in spec.metadata) == (name in BY_DATE)
+    assert ("dagster/column_schema" in spec.metadata) == (name in BY_DATE | {"verdicts"})
     assert "dagster/code_references" in spec.metadata
 
 
@@ -79,13 +80,16 @@ def test_checks_block_and_are_partitioned_as_their_asset() -> None:
         ("enriched_events", "same_rows"),
         ("rule_labels", "same_rows"),
         ("rule_labels", "unique_keys"),
+        ("rule_labels", "label_rates"),
         ("epc_sequences", "same_rows"),
         ("event_scores", "same_rows"),
+        ("verdicts", "rows_accounted"),
     }
     assert all(spec.blocking for spec in found.values())
     # Files span dates: their check has none.
     assert {name for name, spec in found.items() if spec.partitions_def is None} == {
-        ("merged_events", "files_accounted")
+        ("merged_events", "files_accounted"),
+        ("verdicts", "rows_accounted"),
     }
 
 
@@ -96,7 +100,23 @@ def test_jobs() -> None:
 
     assert chosen("chain") == set(GRAPH)
     assert chosen("data") == BY_DATE - {"event_scores"}
-    assert chosen("learn") == {"train_eval_split", "lstm_model", "baseline_models", "evaluation_report"}
+    assert chosen("arrivals") == BY_DATE
+    assert chosen("nightly") == set(GRAPH)
+    assert chosen("learn") == {"train_eval_split", "verdicts", "lstm_model", "baseline_models", "evaluation_report"}
+
+
+def test_what_runs_by_itself() -> None:
+    schedules = {schedule.name: schedule for schedule in defs.schedules or []}
+    assert schedules["nightly_retrain"].cron_schedule == "0 2 * * *"  # type: ignore[union-attr]
+    assert {schedule.execution_timezone for schedule in schedules.values()} == {"Asia/Seoul"}  # type: ignore[union-attr]
+    assert {schedule.default_status for schedule in schedules.values()} == {dg.DefaultScheduleStatus.RUNNING}
+    (sensor,) = defs.sensors or []
+    assert sensor.name == "raw_files" and sensor.default_status == dg.DefaultSensorStatus.RUNNING
+
+
+def test_the_page_says_when_the_model_or_the_scores_are_late() -> None:
+    late = {name for name, spec in specs().items() if spec.freshness_policy is not None}
+    assert late == {"lstm_model", "event_scores"}
 
 
 def test_loading_the_definitions_imports_neither_torch_nor_scikit_learn() -> None:

@@ -1,4 +1,5 @@
-"""Each feature by example, and what holds of all: finite, causal, and the same whatever order the rows came in."""
+"""Each feature of a journey by example, and what holds of all: finite, causal, and the same whatever order the rows
+came in. Examples of shipment features stand in `test_shipments`."""
 
 from __future__ import annotations
 
@@ -14,8 +15,10 @@ from hypothesis import strategies as st
 from barcode_pipeline.events.formats import LABELS, SCORES
 from barcode_pipeline.events.merging import read_events
 from barcode_pipeline.sequences.features import FEATURE_NAMES, FEATURES, compute_features
+from barcode_pipeline.sequences.shipments import SHIPMENT_FEATURES
 from barcode_pipeline_tests.rules import reference_rules, strategies
 from barcode_pipeline_tests.rules.reference_rules import Route, Row, Site
+from barcode_pipeline_tests.sequences.reference_shipments import lot_of
 from barcode_pipeline_tests.worlds import events_table, reference
 
 NORTH = strategies.DEGREES_PER_KM
@@ -182,7 +185,7 @@ def test_feature_by_example(feature, rows, expected):
 
 def test_every_feature_has_an_example_where_it_speaks():
     speaking = {name for name, _, expected in EXAMPLES if expected != 0}
-    assert speaking == set(FEATURE_NAMES)
+    assert speaking == set(FEATURE_NAMES) - {name for name, _, _ in SHIPMENT_FEATURES}
 
 
 def test_features_are_named_once_and_explained():
@@ -238,13 +241,16 @@ def test_the_future_changes_nothing(case, way):
 @settings(max_examples=35, deadline=None)
 @given(strategies.cases())
 def test_one_journey_alone_has_the_features_it_has_among_others(case):
+    """Those of the journey; those of the shipment are the same where the whole lot is there."""
     world, judge, rows = case.world, case.settings, case.rows
     whole = features_of(rows, world.sites, world.routes, judge)
     codes = [reference_rules.read_row(row, world.sites, judge).epc for row in rows]
-    for code in {code for code in codes if code is not None}:
-        own = [number for number in range(len(rows)) if codes[number] == code]
-        alone = features_of([rows[number] for number in own], world.sites, world.routes, judge)
-        np.testing.assert_array_equal(alone, whole[own])
+    lots = [code and lot_of(code) for code in codes]
+    for names, features in ((codes, slice(0, len(FEATURES) - len(SHIPMENT_FEATURES))), (lots, slice(None))):
+        for name in {name for name in names if name is not None}:
+            own = [number for number in range(len(rows)) if names[number] == name]
+            alone = features_of([rows[number] for number in own], world.sites, world.routes, judge)
+            np.testing.assert_array_equal(alone[:, features], whole[own, features])
 
 
 @settings(max_examples=35, deadline=None)

@@ -10,7 +10,7 @@ import pytest
 from barcode_pipeline.events.formats import LABELS
 from barcode_pipeline.simulator import AnomalyRates, Simulation, World, simulate
 from barcode_pipeline.simulator.journeys import COMPANIES
-from barcode_pipeline.simulator.variants import VARIANTS
+from barcode_pipeline.simulator.variants import NEVER_PLANTED, VARIANTS
 from barcode_pipeline_tests.simulator.judging import events, judged, truth
 
 EVENTS = 60_000
@@ -32,7 +32,7 @@ def all_read() -> pd.DataFrame:
     world = replace(
         world,
         noise=replace(world.noise, missed_reads=0.0),
-        anomalies=replace(world.anomalies, ahead_of_truck=0.001),
+        anomalies=replace(world.anomalies, **dict.fromkeys((*NEVER_PLANTED, "ahead_of_truck"), 0.001)),
     )
     return judged(simulate(world))
 
@@ -131,3 +131,40 @@ def test_clones_move_slowly_and_short_stays_are_short(default: Simulation) -> No
     clones, short = (waits[waits["variant"] == name]["wait"] for name in ("slow_clone", "short_dwell"))
     assert clones.min() > 12 * 3600
     assert short.min() >= 180 and short.median() <= 26 * 60
+
+
+def test_what_stands_for_the_unknown_does_what_the_table_says(all_read: pd.DataFrame) -> None:
+    rows = all_read.sort_values(["epc_code", "event_time"], kind="stable")
+    rows["event_time"] = pd.to_datetime(rows["event_time"])
+    previous = rows.groupby("epc_code")[["event_time", "event_type", "scan_location"]].shift(1)
+    rows = rows.join(previous.add_suffix("_before"))
+    rows["wait"] = (rows["event_time"] - rows["event_time_before"]).dt.total_seconds()
+    by = {name: rows[rows["variant"] == name] for name in NEVER_PLANTED}
+    assert all(len(part) > 30 for part in by.values())
+
+    made = pd.to_datetime(by["backdated_code"]["epc_code"].str.split(".").str[4], format="%Y%m%d")
+    first = by["backdated_code"].groupby("epc_code")["event_time"].transform("first")
+    assert (first - made).dt.days.between(14, 91).all()
+
+    again = by["reused_packaging"]
+    assert set(again["event_type"]) == {"R_Stock_Inbound", "R_Stock_Outbound"}
+    comes = again[again["event_type"] == "R_Stock_Inbound"]
+    assert (comes["event_type_before"] == "R_Stock_Outbound").all()
+    assert (comes["scan_location"] != comes["scan_location_before"]).all()
+    assert (comes["wait"] > 86_400).all()
+    sold = rows[rows["epc_code"].isin(again["epc_code"]) & (rows["event_type"] == "POS_Sell")]
+    assert (sold["aftermath"] == "reused_packaging").all()
+    assert (sold["scan_location"] == sold["scan_location_before"]).all()
+
+    elsewhere = by["made_elsewhere"]
+    assert set(elsewhere["event_type"]) == {"Aggregation"}
+    usual = rows[(rows["event_type"] == "Aggregation") & rows["label"].isna()]
+    lot = usual["epc_code"].str.split(".").str[3]
+    plant = usual.groupby(lot)["scan_location"].first()
+    assert (usual["scan_location"] == lot.map(plant)).all()
+    own = elsewhere["epc_code"].str.split(".").str[3].map(plant)
+    assert (elsewhere["scan_location"] != own).all()
+
+    early = by["early_sale"]
+    assert set(early["event_type"]) == {"POS_Sell"}
+    assert early["wait"].between(120, 1200).all()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -37,10 +37,14 @@ def worlds(draw: st.DrawFn) -> World:
         lots=draw(st.sampled_from([1, 10, 104])),
         batch_size=draw(st.sampled_from([1, 5, 100])),
         pallet_size=draw(st.sampled_from([1, 33])),
+        long_journeys=draw(st.sampled_from([0.0, 0.0, 0.3, 1.0])),
+        network=draw(st.sampled_from([0, 0, 3])),
+        slower_routes=draw(st.sampled_from([None, None, (date(2025, 7, 20), 1.3), (date(2025, 7, 5), 2.0)])),
+        late_days=draw(st.sampled_from([1, 5, 20])),
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(worlds())
 def test_any_world_has_consistent_truth(world: World) -> None:
     simulation = simulate(world)
@@ -135,6 +139,10 @@ def test_unlisted_routes_are_driven_but_not_in_the_table() -> None:
         ({"anomalies": AnomalyRates(too_fast=-0.1)}, "too_fast"),
         ({"end": datetime(2025, 7, 2)}, "30 days"),
         ({"batch_size": 0}, "batch_size"),
+        ({"network": -1}, "network"),
+        ({"late_days": 0}, "late_days"),
+        ({"long_journeys": 1.5}, "long_journeys"),
+        ({"slower_routes": (date(2025, 8, 1), 3.0)}, "slower_routes"),
     ],
 )
 def test_worlds_that_cannot_be(change: dict[str, object], word: str) -> None:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.files import written_beside
 from barcode_pipeline.events.formats import FORMAT_VERSION, LABELS
-from barcode_pipeline.models.detector import JourneyFeatures
 from barcode_pipeline.sequences.features import FEATURE_NAMES, FEATURE_VERSION
+from barcode_pipeline.sequences.journey_features import JourneyFeatures
 
 _ABOUT = "about"
 _UNREADABLE = (ValueError, KeyError, TypeError, IndexError, AttributeError, OSError, EOFError, RuntimeError, zlib.error,
@@ -33,18 +34,23 @@ class Baseline:
     """
 
     name: ClassVar[str]
+    grid: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+    """Parameters that `search` tries, the defaults first."""
 
     seed: int = 0
     """Of whatever is drawn at random; same seed, same machine, same result."""
 
     def fit(self, journeys: JourneyFeatures, targets: np.ndarray, use: np.ndarray) -> Self:
-        """Learn from the events where `use` holds. targets: (N, 5) bool. use: (N,) bool."""
+        """Learn from some events. targets: (N, 5) bool. use: (N,) bool, or weights of at least 0."""
         _check_features(journeys)
         if targets.shape != (len(journeys), len(LABELS)) or use.shape != (len(journeys),):
             raise ValueError(f"{len(journeys)} events have targets of shape {targets.shape} and use of {use.shape}.")
-        if not use.any():
+        weight = use.astype(np.float32)
+        if not (np.isfinite(weight) & (weight >= 0)).all():
+            raise ValueError("A weight is a finite number of at least 0.")
+        if not weight.any():
             raise UserError(f"{self.name} has no event to learn from: the training part of the data is empty.")
-        self._learn(journeys, targets.astype(bool), use.astype(bool))
+        self._learn(journeys, targets.astype(bool), weight)
         return self
 
     def score(self, journeys: JourneyFeatures) -> np.ndarray:
@@ -106,7 +112,7 @@ class Baseline:
     def _learnt(cls) -> list[str]:
         return [field.name for field in fields(cls) if not field.init]
 
-    def _learn(self, journeys: JourneyFeatures, targets: np.ndarray, use: np.ndarray) -> None:
+    def _learn(self, journeys: JourneyFeatures, targets: np.ndarray, weight: np.ndarray) -> None:
         raise NotImplementedError
 
     def _score(self, journeys: JourneyFeatures) -> np.ndarray:
@@ -124,3 +130,9 @@ def _check_features(journeys: JourneyFeatures) -> None:
 def for_every_label(score: np.ndarray) -> np.ndarray:
     """One score per event, (N,), as the same five: (N, 5) float32."""
     return np.repeat(score.astype(np.float32)[:, None], len(LABELS), axis=1)
+
+
+def ordinary(journeys: JourneyFeatures, targets: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """(N,) weights, 0 for all events of a journey in which an event that is learnt from bears a label."""
+    suspicious = journeys.with_any((weight > 0) & targets.any(axis=1))
+    return np.where(np.repeat(suspicious, np.diff(journeys.offsets)), 0, weight)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.tree import DecisionTreeClassifier
@@ -17,15 +18,15 @@ class DecisionTree(TreeBaseline):
     """Score: the smoothed log-odds of the training events in the event's leaf."""
 
     name: ClassVar[str] = "decision_tree"
+    grid: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"leaves": 256}, {"balance": 0.0}, {"reach": 2})
 
     leaves: int = 64
     """At most so many per label."""
 
     def _grow(self, values: np.ndarray, sample: LabelSample) -> tuple[float, list[Tree]]:
-        # Balanced: a label borne by one event in a thousand would not pay for a split otherwise.
-        grown = DecisionTreeClassifier(
-            max_leaf_nodes=max(self.leaves, 2), class_weight="balanced", random_state=self.seed
-        ).fit(values, sample.positive, sample_weight=sample.weight)
+        grown = DecisionTreeClassifier(max_leaf_nodes=max(self.leaves, 2), random_state=self.seed).fit(
+            values, sample.positive, sample_weight=self._balanced(sample)
+        )
         tree, leaf = grown.tree_, grown.apply(values)
         in_leaf = np.bincount(leaf, sample.weight, minlength=tree.node_count)
         positive = np.bincount(leaf, sample.weight * sample.positive, minlength=tree.node_count)

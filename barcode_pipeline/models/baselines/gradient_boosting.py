@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -15,9 +16,15 @@ from barcode_pipeline.models.baselines.trees import LEAF, Tree, TreeBaseline
 
 @dataclass(kw_only=True, eq=False)
 class GradientBoosting(TreeBaseline):
-    """Score: the boosted log-odds, on classes of equal weight."""
+    """Score: the boosted log-odds, on classes weighted by `balance`."""
 
     name: ClassVar[str] = "gradient_boosting"
+    grid: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {},
+        {"balance": 0.5},
+        {"trees": 150, "leaves": 31, "balance": 0.5},
+        {"reach": 2, "balance": 0.5},
+    )
 
     trees: int = 60
     """Per label."""
@@ -31,14 +38,12 @@ class GradientBoosting(TreeBaseline):
             max_leaf_nodes=max(self.leaves, 2),
             learning_rate=self.learning_rate,
             min_samples_leaf=5,
-            # Without it, the few positives drown in rows that stand for thousands of events each.
-            class_weight="balanced",
             early_stopping=False,
             random_state=self.seed,
         )
         # One thread: sums of several depend on which ends first, and on tens of thousands of rows they gain little.
         with threadpool_limits(1, user_api="openmp"):
-            boosting.fit(values, sample.positive, sample_weight=sample.weight)
+            boosting.fit(values, sample.positive, sample_weight=self._balanced(sample))
         # Neither has a public name; a test holds the result against `decision_function`.
         return float(boosting._baseline_prediction.item()), [_as_tree(grown.nodes) for (grown,) in boosting._predictors]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
@@ -11,8 +12,8 @@ from sklearn.neighbors import NearestNeighbors
 from barcode_pipeline.compiled import compiled
 from barcode_pipeline.models.baselines.baseline import Baseline, for_every_label
 from barcode_pipeline.models.baselines.steps import DIRECTIONS, LEVELS, read_steps
-from barcode_pipeline.models.detector import JourneyFeatures
 from barcode_pipeline.models.unique_rows import unique_rows
+from barcode_pipeline.sequences.journey_features import JourneyFeatures
 
 _STEPS = LEVELS * DIRECTIONS
 _TRANSITIONS = LEVELS * LEVELS * 2
@@ -30,16 +31,18 @@ class NearestNeighbours(Baseline):
     """
 
     name: ClassVar[str] = "nearest_neighbours"
+    grid: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"neighbours": 1}, {"neighbours": 20}, {"references": 500})
     reference_: np.ndarray = field(init=False, repr=False)
 
     neighbours: int = 5
     references: int = 2000
     """At most so many reference rows."""
 
-    def _learn(self, journeys: JourneyFeatures, targets: np.ndarray, use: np.ndarray) -> None:
-        rows = _rows(journeys)[use & ~targets.any(axis=1)]
+    def _learn(self, journeys: JourneyFeatures, targets: np.ndarray, weight: np.ndarray) -> None:
+        clean = np.flatnonzero((weight > 0) & ~targets.any(axis=1))
+        rows = _rows(journeys)[clean]
         first, inverse = unique_rows(rows)
-        commonest = np.argsort(-np.bincount(inverse, minlength=len(first)), kind="stable")
+        commonest = np.argsort(-np.bincount(inverse, weight[clean], minlength=len(first)), kind="stable")
         self.reference_ = rows[first[commonest[: self.references]]]
 
     def _score(self, journeys: JourneyFeatures) -> np.ndarray:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from barcode_pipeline.models.baselines.baseline import Baseline, for_every_label
+from barcode_pipeline.models.baselines.baseline import Baseline, for_every_label, ordinary
 from barcode_pipeline.models.baselines.steps import STEPS, read_steps
-from barcode_pipeline.models.detector import JourneyFeatures
+from barcode_pipeline.sequences.journey_features import JourneyFeatures
 
 _START = STEPS + 1
 """Stands before a journey's first step; steps count from 1, so that 0 means that an n-gram is shorter."""
@@ -20,12 +21,18 @@ _BASE = STEPS + 2
 class StepNgram(Baseline):
     """Score: -log of the probability of the event's step after those before it, the same for every label.
 
-    Learnt from journeys of which no event in use bears a label. A probability after a long context leans on
+    Learnt from ordinary journeys. A probability after a long context leans on
     that after a shorter one, down to all steps being alike (D. MacKay & L. Peto, "A hierarchical Dirichlet
     language model", 1995).
     """
 
     name: ClassVar[str] = "step_ngram"
+    grid: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {},
+        {"longest": 2},
+        {"longest": 5},
+        {"longest": 5, "leaning": 10.0},
+    )
     gram_: np.ndarray = field(init=False, repr=False)
     gram_count_: np.ndarray = field(init=False, repr=False)
     context_: np.ndarray = field(init=False, repr=False)
@@ -36,15 +43,15 @@ class StepNgram(Baseline):
     leaning: float = 1.0
     """Events that the shorter context counts for."""
 
-    def _learn(self, journeys: JourneyFeatures, targets: np.ndarray, use: np.ndarray) -> None:
-        journey = np.repeat(np.arange(len(journeys.offsets) - 1), np.diff(journeys.offsets))
-        suspicious = np.bincount(journey[use & targets.any(axis=1)], minlength=len(journeys.offsets) - 1) > 0
-        learning = use & ~suspicious[journey]
-        grams = [gram[learning] for gram in self._grams(journeys)]
-        self.gram_, self.gram_count_ = np.unique(np.concatenate(grams), return_counts=True)
-        contexts, of_gram = np.unique(self.gram_ // _BASE, return_inverse=True)
-        self.context_ = contexts
-        self.context_count_ = np.bincount(of_gram, self.gram_count_, minlength=len(contexts)).astype(np.int64)
+    def _learn(self, journeys: JourneyFeatures, targets: np.ndarray, weight: np.ndarray) -> None:
+        learnt = ordinary(journeys, targets, weight)
+        learning = learnt > 0
+        grams = np.concatenate([gram[learning] for gram in self._grams(journeys)])
+        self.gram_, of_event = np.unique(grams, return_inverse=True)
+        counts = np.tile(learnt[learning], self.longest)
+        self.gram_count_ = np.bincount(of_event, counts, minlength=len(self.gram_))
+        self.context_, of_gram = np.unique(self.gram_ // _BASE, return_inverse=True)
+        self.context_count_ = np.bincount(of_gram, self.gram_count_, minlength=len(self.context_))
 
     def _grams(self, journeys: JourneyFeatures) -> list[np.ndarray]:
         """The n-grams that end at each event, by length, each (N,) int64: a number whose last digit is the step."""
@@ -76,6 +83,6 @@ class StepNgram(Baseline):
 def _counts(keys: np.ndarray, counts: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """How often each wanted key was counted. keys: ascending."""
     if not len(keys):
-        return np.zeros(len(wanted), dtype=np.int64)
+        return np.zeros(len(wanted))
     place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     return np.where(keys[place] == wanted, counts[place], 0)

@@ -10,12 +10,13 @@ import numpy as np
 from barcode_pipeline.compiled import compiled
 from barcode_pipeline.events.formats import LABELS
 from barcode_pipeline.models.baselines.baseline import Baseline
-from barcode_pipeline.models.baselines.distinct_events import LabelSample, distinct_events
-from barcode_pipeline.models.detector import JourneyFeatures
+from barcode_pipeline.models.baselines.distinct_events import LabelSample, distinct_events, windows
 from barcode_pipeline.models.unique_rows import unique_rows
 from barcode_pipeline.sequences.features import FEATURE_NAMES
+from barcode_pipeline.sequences.journey_features import JourneyFeatures
 
 LEAF = -1
+_PIECE = 65_536
 
 
 class Tree(NamedTuple):
@@ -49,25 +50,41 @@ class TreeBaseline(Baseline):
     right_: np.ndarray = field(init=False, repr=False)
     value_: np.ndarray = field(init=False, repr=False)
 
+    balance: float = 1.0
+    """0: events weigh as they come. 1: a label's positives weigh as much together as all others; a label borne by one
+    event in a thousand may not pay for a split otherwise."""
+    reach: int = 1
+    """Events whose features are looked at: the event's own, and those just before it in the journey."""
+    rows: int = 200_000
+    """Distinct rows learnt from per label, at most: growing trees costs more per row the more there are."""
+
     def _grow(self, values: np.ndarray, sample: LabelSample) -> tuple[float, list[Tree]]:
         """The score before any tree, and the trees of one label with and without positives among its events.
 
-        values: (S, F) float32.
+        values: (S, reach × F) float32.
         """
         raise NotImplementedError
 
-    def _learn(self, journeys: JourneyFeatures, targets: np.ndarray, use: np.ndarray) -> None:
-        events = distinct_events(journeys, targets, use)
+    def _balanced(self, sample: LabelSample) -> np.ndarray:
+        positive = sample.weight[sample.positive].sum()
+        return np.where(
+            sample.positive,
+            sample.weight * ((sample.weight.sum() - positive) / positive) ** self.balance,
+            sample.weight,
+        )
+
+    def _learn(self, journeys: JourneyFeatures, targets: np.ndarray, weight: np.ndarray) -> None:
+        events = distinct_events(journeys, targets, weight, self.reach)
         starts, trees, tree_labels = [], [], []
         for label in range(len(LABELS)):
-            sample = events.of_label(label)
+            sample = events.of_label(label, self.rows, np.random.default_rng([self.seed, label]))
             if sample.positive.all() or not sample.positive.any():
                 # Nothing to tell apart: every event gets what is known of the label, its share.
                 positive = sample.weight[sample.positive].sum()
                 start = float(smoothed_log_odds(positive, sample.weight.sum() - positive))
                 grown: list[Tree] = []
             else:
-                start, grown = self._grow(events.values[sample.row], sample)
+                start, grown = self._grow(events.values[sample.row].astype(np.float32), sample)
             starts.append(start)
             trees.extend(grown)
             tree_labels.extend([label] * len(grown))
@@ -89,13 +106,18 @@ class TreeBaseline(Baseline):
         self.right_ = np.where(inner, joined("right", np.int64) + shift, 0)
 
     def _score(self, journeys: JourneyFeatures) -> np.ndarray:
-        first, inverse = unique_rows(journeys.values)
-        values = np.asarray(journeys.values[first]).astype(np.float32)
-        score = _walk(
-            values, self.start_, self.root_, self.tree_label_, self.feature_, self.threshold_, self.left_,
-            self.right_, self.value_,
-        )  # fmt: skip
-        return score.astype(np.float32)[inverse]
+        score = np.empty((len(journeys), len(LABELS)), dtype=np.float32)
+        # Piece by piece: as float32 the features of all events would take twice their memory once more.
+        for begin in range(0, len(journeys), _PIECE):
+            rows = np.arange(begin, min(begin + _PIECE, len(journeys)))
+            values = windows(journeys, rows, self.reach)
+            first, inverse = unique_rows(values)
+            found = _walk(
+                values[first].astype(np.float32), self.start_, self.root_, self.tree_label_, self.feature_,
+                self.threshold_, self.left_, self.right_, self.value_,
+            )  # fmt: skip
+            score[rows] = found.astype(np.float32)[inverse]
+        return score
 
     def _verify(self) -> None:
         nodes = len(self.feature_)
@@ -109,7 +131,7 @@ class TreeBaseline(Baseline):
             if not ((child > inner) & (child < nodes)).all():
                 raise ValueError("nodes do not form trees")
         for numbers, limit in (
-            (self.feature_[inner], len(FEATURE_NAMES)),
+            (self.feature_[inner], self.reach * len(FEATURE_NAMES)),
             (self.root_, nodes),
             (self.tree_label_, len(LABELS)),
         ):

@@ -1,0 +1,236 @@
+"""Moves: what the EPCs of a lot did, step by step, with equal steps counted together.
+
+A move is an event seen from the one before it in its EPC's chain. Items that travel together make the same move
+in the same second, so a lot's moves are few: they are the small state that shipment features are computed from
+(`shipments`). Nothing here knows a feature.
+
+A live store keeps the moves of each lot. When events of an EPC arrive, also late ones that change its chain, it
+takes away the moves of the EPC's journey as it was known and adds those of the journey as it is known now:
+`sum_moves([(lot's moves, 1), (moves_of(before), -1), (moves_of(after), 1)])`. That gives the same columns as
+`moves_of` all journeys of the lot at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from barcode_pipeline.compiled import compiled
+from barcode_pipeline.events.codes import lot_names, parse_codes
+from barcode_pipeline.events.journeys import Events, Travel, follow
+from barcode_pipeline.events.places import Places
+
+DIRECTIONS = 5
+"""A step is `level * DIRECTIONS + direction`."""
+NOWHERE = -1
+"""The previous step of an EPC's first event, of one sent too late, and of nothing else."""
+
+_COLUMNS = ("lot", "time", "place", "step", "from_time", "from_place", "from_step")
+
+
+@dataclass(frozen=True)
+class Moves:
+    """Distinct moves, (M,) each, sorted by lot (in the order of `lots`), then second, then all other columns.
+
+    lot: int32 into `lots`. time: int64 s. place: int64 of `place_keys`. step: int64, `level * DIRECTIONS + direction`.
+    from_time, from_place, from_step: the same of the previous event; 0, 0 and `NOWHERE` without one.
+    count: int64, how many events made the move. serial: int64, the highest serial among them, -1 where none is one.
+    lots: names of the lots (`codes.lot_names`), distinct.
+    """
+
+    lot: np.ndarray
+    time: np.ndarray
+    place: np.ndarray
+    step: np.ndarray
+    from_time: np.ndarray
+    from_place: np.ndarray
+    from_step: np.ndarray
+    count: np.ndarray
+    serial: np.ndarray
+    lots: pa.Array
+
+    def __len__(self) -> int:
+        return len(self.lot)
+
+
+def moves_of(events: Events) -> Moves:
+    """The moves of some journeys; events without an EPC belong to no lot and make none."""
+    return find_moves(events, follow(events), parse_codes(events.codes, ()).serial)[0]
+
+
+def find_moves(events: Events, travel: Travel, serial: np.ndarray) -> tuple[Moves, np.ndarray]:
+    """(the moves of all events, the move of each event in the order of travel).
+
+    serial: int64 of each code, -1 where it has none. The second: (N,) int32, -1 for events without an EPC.
+    """
+    names = lot_names(events.codes).dictionary_encode()
+    lot_of_code = names.indices.to_numpy(zero_copy_only=False).astype(np.int32)
+    known = int(travel.journeys.offsets[-1])
+    epc, time, place, previous = (
+        column[:known] for column in (travel.epc, travel.time, travel.place, travel.previous)
+    )
+    step = travel.level[:known].astype(np.int64) * DIRECTIONS + travel.direction[:known]
+    lot = lot_of_code[epc]
+    # A pass is all of a lot that was scanned at one place, step and second. A move leads from one to another.
+    keys, place_of_key = np.unique(place_keys(events.places), return_inverse=True)
+    passes = number_pairs((lot.astype(np.int64) * (len(keys) + 1) + place_of_key[place]) * 64 + step, time)
+    move = number_pairs(passes, _of_previous(passes, previous))
+    first, count, highest = _summarise(move, serial[epc])
+    before = previous[first]
+    has_previous = before >= 0
+    place_key = keys[place_of_key]
+    columns = (
+        lot[first],
+        time[first],
+        place_key[place[first]],
+        step[first],
+        np.where(has_previous, time[before], 0),
+        np.where(has_previous, place_key[place[before]], 0),
+        np.where(has_previous, step[before], NOWHERE),
+    ) if known else tuple(np.zeros(0, np.int32 if name == "lot" else np.int64) for name in _COLUMNS)  # fmt: skip
+    order = np.lexsort(columns[::-1])
+    rank = np.empty(len(order), dtype=np.int32)
+    rank[order] = np.arange(len(order), dtype=np.int32)
+    move_of_event = np.full(len(events), -1, dtype=np.int32)
+    move_of_event[:known] = rank[move]
+    return (
+        Moves(*(column[order] for column in columns), count[order], highest[order], names.dictionary),
+        move_of_event,
+    )
+
+
+def sum_moves(parts: Sequence[tuple[Moves, int]]) -> Moves:
+    """Moves with their counts added up, each part as often as its number says (-1 takes it away); none stays at 0.
+
+    The highest serial is not taken back: an event's serial stays true of its second, whatever came before it.
+    """
+    lots = pa.concat_arrays([part.lots for part, _ in parts]).dictionary_encode()
+    lot_of_name = lots.indices.to_numpy(zero_copy_only=False).astype(np.int32)
+    starts = np.cumsum([0, *(len(part.lots) for part, _ in parts)])
+    joined = {
+        name: np.concatenate([getattr(part, name) for part, _ in parts]) for name in (*_COLUMNS, "count", "serial")
+    }
+    joined["lot"] = np.concatenate(
+        [lot_of_name[part.lot + start] for (part, _), start in zip(parts, starts[:-1], strict=True)]
+    )
+    joined["count"] = np.concatenate([part.count * times for part, times in parts])
+    order = np.lexsort([joined[name] for name in reversed(_COLUMNS)])
+    ordered = {name: column[order] for name, column in joined.items()}
+    differs = np.zeros(len(order), dtype=bool)
+    differs[:1] = True
+    for name in _COLUMNS:
+        differs[1:] |= ordered[name][1:] != ordered[name][:-1]
+    start = np.flatnonzero(differs)
+    if len(start):
+        count = np.add.reduceat(ordered["count"], start)
+        serial = np.maximum.reduceat(ordered["serial"], start)
+    else:
+        count = serial = np.zeros(0, dtype=np.int64)
+    kept = count != 0
+    return Moves(*(ordered[name][start][kept] for name in _COLUMNS), count[kept], serial[kept], lots.dictionary)
+
+
+def place_keys(places: Places) -> np.ndarray:
+    """A number for each place that is the same whatever other rows were read with it, (P,) int64.
+
+    A site's row in the sites table; below 0, and a hash of the id or name, for an unknown place. Unknown places
+    whose ids are no integers count as one: `Places` does not tell them apart.
+    """
+    keys = places.site.astype(np.int64)
+    for unknown in np.flatnonzero(keys < 0):
+        words = f"{places.location_id[unknown]} {places.name[int(unknown)]}".encode()
+        keys[unknown] = -1 - (int.from_bytes(hashlib.blake2b(words, digest_size=8).digest(), "big") >> 2)
+    return keys
+
+
+def rows_of_lots(moves: Moves, lots: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """(rows of `moves` that belong to some lots, the place of each one's lot in `lots`), by that place, then second."""
+    place = pc.fill_null(pc.index_in(moves.lots, value_set=lots), -1).to_numpy(zero_copy_only=False)[moves.lot]
+    rows = np.flatnonzero(place >= 0)
+    rows = rows[np.argsort(place[rows], kind="stable")]
+    return rows, place[rows].astype(np.int32)
+
+
+@compiled
+def _mixed(first: int, second: int) -> int:
+    """A hash of two integers, 0 or more."""
+    word = np.uint64(first) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(second)
+    word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.int64((word ^ (word >> np.uint64(31))) >> np.uint64(2))
+
+
+@compiled
+def index_pairs(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Number the distinct pairs of two columns, (N,) each, from 0 in the order of their first appearance.
+
+    Returns the number of each pair (N,) int32, and what `find_pair` needs: a hash table and the distinct pairs.
+    """
+    size = 16
+    while size < 2 * len(first):
+        size *= 2
+    table = np.full(size, -1, dtype=np.int32)
+    pairs_first = np.empty(len(first), dtype=np.int64)
+    pairs_second = np.empty(len(first), dtype=np.int64)
+    number = np.empty(len(first), dtype=np.int32)
+    found = 0
+    for row in range(len(first)):
+        slot = _mixed(first[row], second[row]) & (size - 1)
+        while table[slot] >= 0:
+            pair = table[slot]
+            if pairs_first[pair] == first[row] and pairs_second[pair] == second[row]:
+                break
+            slot = (slot + 1) & (size - 1)
+        if table[slot] < 0:
+            table[slot] = found
+            pairs_first[found] = first[row]
+            pairs_second[found] = second[row]
+            found += 1
+        number[row] = table[slot]
+    return number, table, pairs_first[:found], pairs_second[:found]
+
+
+@compiled
+def number_pairs(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The number of each pair alone, (N,) int32."""
+    return index_pairs(first, second)[0]
+
+
+@compiled
+def find_pair(table: np.ndarray, pairs_first: np.ndarray, pairs_second: np.ndarray, first: int, second: int) -> int:
+    """The number of one pair, -1 where it was not among those of `index_pairs`."""
+    slot = _mixed(first, second) & (len(table) - 1)
+    while table[slot] >= 0:
+        pair = table[slot]
+        if pairs_first[pair] == first and pairs_second[pair] == second:
+            return pair
+        slot = (slot + 1) & (len(table) - 1)
+    return -1
+
+
+@compiled
+def _of_previous(passes: np.ndarray, previous: np.ndarray) -> np.ndarray:
+    out = np.empty(len(passes), dtype=np.int32)
+    for row in range(len(passes)):
+        out[row] = passes[previous[row]] if previous[row] >= 0 else -1
+    return out
+
+
+@compiled
+def _summarise(move: np.ndarray, serial: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each move: its first row, its count, its highest serial."""
+    moves = move.max() + 1 if len(move) else 0
+    first = np.full(moves, -1, dtype=np.int64)
+    count = np.zeros(moves, dtype=np.int64)
+    highest = np.full(moves, -1, dtype=np.int64)
+    for row in range(len(move)):
+        if first[move[row]] < 0:
+            first[move[row]] = row
+        count[move[row]] += 1
+        highest[move[row]] = max(highest[move[row]], serial[row])
+    return first, count, highest

@@ -1,0 +1,1 @@
+"""The live API: scans are judged as they come, over the kernels of the nightly chain."""

@@ -1,0 +1,399 @@
+"""The API: paths, their documentation, and how what goes wrong is told. Thin: read, hand to the service, answer."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+import orjson
+from fastapi import FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.exceptions import HTTPException
+
+from barcode_pipeline.errors import UserError
+from barcode_pipeline.events.formats import LABELS
+from barcode_pipeline.serving import schema
+from barcode_pipeline.serving.access import Keys, RateLimit
+from barcode_pipeline.serving.answers import Endpoint
+from barcode_pipeline.serving.docs_page import docs_page
+from barcode_pipeline.serving.envelope import Envelope
+from barcode_pipeline.serving.feedback import FeedbackDesk, UnknownEvents
+from barcode_pipeline.serving.history import AlertFilter, HistoryDown
+from barcode_pipeline.serving.logs import REQUEST_ID
+from barcode_pipeline.serving.requests import Problem, Refused, TooMany, read_event_times, read_request
+from barcode_pipeline.serving.service import Busy, Service
+from barcode_pipeline.serving.views import alerts_view, journey_view
+
+OPEN_PATHS = ("/health", "/ready", "/docs", "/openapi.json")
+"""Paths that ask for no key: they tell nothing of the goods."""
+_LARGEST_DRAIN = 4
+"""A body too large is read to its end, up to so many times the limit: many clients look for an answer only then."""
+
+DESCRIPTION = """
+Scans of goods are judged as they come: each event in the light of what is known of its EPC. Times without a zone are
+in the pipeline's zone. A request may be sent again: it gives the same answer and changes nothing.
+
+Where keys are asked for, send one in the header `X-API-Key`, or as `Authorization: Bearer KEY`. Five lines of a client:
+
+    import requests
+    scans = [{"event_id": 301, "epc_code": "001.8804823.1203199.150002.20250701.000000001", "location_id": 1,
+              "business_step": "Factory", "event_type": "Aggregation", "event_time": "2025-07-01T10:34:17",
+              "file_id": 3}]
+    url = "http://127.0.0.1:8000/api/manager/export-and-analyze-async/lstm"
+    print(requests.post(url, json={"data": scans}, headers={"X-API-Key": "KEY"}, timeout=30).json())
+"""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """most_events, most_bytes: of a request. seconds: for a body to come in, and for an answer. per_second: requests
+    of one client, 0 without a limit."""
+
+    most_events: int = 10_000
+    most_bytes: int = 16 << 20
+    seconds: float = 30.0
+    per_second: float = 0.0
+
+
+class _TooLarge(Exception):
+    pass
+
+
+class _TooSlow(Exception):
+    pass
+
+
+Review = Callable[[int], list[dict[str, Any]]]
+"""The questions most worth asking, so many of them."""
+
+
+def create_app(
+    service: Service,
+    keys: Keys,
+    limits: Limits = Limits(),
+    feedback: FeedbackDesk | None = None,
+    review: Review | None = None,
+) -> FastAPI:
+    """The application. It starts the service and stops it."""
+    lookers = ThreadPoolExecutor(2, thread_name_prefix="looking")
+
+    @asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        service.start()
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(service.stop)
+            lookers.shutdown()
+
+    app = FastAPI(
+        title="Barcode pipeline: scans judged as they come",
+        description=DESCRIPTION,
+        version="1",
+        lifespan=life,
+        docs_url=None,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+        # A path with a slash too many is another path: a redirect would lose the body of a POST.
+        redirect_slashes=False,
+    )
+    app.add_middleware(Envelope, keys=keys, rate=RateLimit(limits.per_second), metrics=service.metrics, open=OPEN_PATHS)
+    _tell_errors(app, limits)
+    _add_analysis(app, service, limits)
+    _add_state(app, service)
+    _add_looking(app, service, lookers, feedback, review)
+    return app
+
+
+# ---------------------------------------------------------------------- the three endpoints
+
+
+def _add_analysis(app: FastAPI, service: Service, limits: Limits) -> None:
+    base = "/api/manager/export-and-analyze-async"
+    words = {
+        "rule": ("", "The five rules.", "Judges scans by the five rules."),
+        "lstm": (
+            "/lstm",
+            "The LSTM.",
+            "Judges scans by the LSTM in service. A label's score is its probability × 100. Where `method` is `rule` "
+            "the model was not asked (too little is known of the EPC, or none is in service, and `warning` says so) "
+            "and the rules' labels and scores stand.",
+        ),
+        "svm": (
+            "/svm",
+            "One-class SVMs.",
+            "Judges scans by one one-class SVM per label. A score is the share of training scores below the event's, "
+            "× 100. Without its models the rules answer, with a `warning`.",
+        ),
+    }
+    for endpoint, (path, summary, description) in words.items():
+        _add_endpoint(app, service, limits, endpoint, base + path, summary, description)  # type: ignore[arg-type]
+
+
+def _add_endpoint(
+    app: FastAPI, service: Service, limits: Limits, endpoint: Endpoint, path: str, summary: str, description: str
+) -> None:
+    model, example = schema.ANSWERS[endpoint]
+    reference = {"$ref": "#/components/schemas/AnalyseRequest"}
+
+    @app.post(
+        path,
+        summary=summary,
+        description=description + " One object where all scans have one `file_id`, else one per file in order of "
+        "appearance; only events with an anomaly are told.",
+        operation_id=f"analyse_{endpoint}",
+        response_model=model | list[model],  # type: ignore[valid-type]
+        response_model_exclude_none=True,
+        responses={
+            200: {"content": {"application/json": {"example": example}}},
+            **_errors(401, 408, 413, 422, 429, 503),
+        },
+        openapi_extra={
+            "requestBody": {
+                "required": True,
+                "content": {"application/json": {"schema": reference, "example": schema.EXAMPLE_REQUEST}},
+            }
+        },
+    )
+    async def analyse(request: Request) -> Response:
+        body = await read_body(request, limits)
+        request.scope["barcode_events"] = 0
+        # A large body takes long to read: beside, so that others are answered meanwhile.
+        if len(body) > 1 << 17:
+            scans = await asyncio.to_thread(read_request, body, service.options.zone, limits.most_events)
+        else:
+            scans = read_request(body, service.options.zone, limits.most_events)
+        request.scope["barcode_events"] = len(scans)
+        answered = asyncio.wrap_future(service.submit(scans, endpoint))
+        try:
+            async with asyncio.timeout(limits.seconds):
+                return Response(await asyncio.shield(answered), media_type="application/json")
+        except TimeoutError:
+            raise Busy from None
+
+
+async def read_body(request: Request, limits: Limits) -> bytes:
+    """The body, no more of it than is allowed and no later."""
+    pieces: list[bytes] = []
+    size, too_large = 0, False
+    try:
+        async with asyncio.timeout(limits.seconds):
+            async for piece in request.stream():
+                size += len(piece)
+                too_large = too_large or size > limits.most_bytes
+                if too_large:
+                    pieces.clear()
+                    if size > _LARGEST_DRAIN * limits.most_bytes:
+                        break
+                else:
+                    pieces.append(piece)
+    except TimeoutError:
+        raise _TooSlow from None
+    if too_large:
+        raise _TooLarge
+    return b"".join(pieces)
+
+
+# ---------------------------------------------------------------------- state
+
+
+def _add_state(app: FastAPI, service: Service) -> None:
+    @app.get("/health", summary="Whether the process lives.", response_model=schema.Alive)
+    async def health() -> Response:
+        return _json({"status": "alive"})
+
+    @app.get(
+        "/ready",
+        summary="Whether requests are answered, and by which model.",
+        response_model=schema.Ready,
+        responses={503: {"model": schema.Ready, "description": "The model is not loaded yet."}},
+    )
+    async def ready() -> Response:
+        now = service.models.now
+        found = {
+            "status": "ready" if service.ready else "starting",
+            **now.about(),
+            "refused": [f"{what}: {why}" for what, why in now.refused],
+        }
+        headers = None if service.ready else {"Retry-After": "1"}
+        return _json(found, 200 if service.ready else 503, headers)
+
+    @app.get(
+        "/metrics", summary="Figures for Prometheus.", response_class=PlainTextResponse, responses=_errors(401, 429)
+    )
+    async def metrics() -> Response:
+        service.metrics.set("waiting_events", service.waiting())
+        return PlainTextResponse(service.metrics.text(), media_type="text/plain; version=0.0.4")
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        return HTMLResponse(docs_page(app.openapi()))
+
+
+# ---------------------------------------------------------------------- looking back
+
+
+def _add_looking(
+    app: FastAPI,
+    service: Service,
+    lookers: ThreadPoolExecutor,
+    feedback: FeedbackDesk | None,
+    review: Review | None,
+) -> None:
+    async def beside(function: Callable[..., Any], *values: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(lookers, function, *values)
+
+    @app.get(
+        "/api/v1/epcs/{epc}",
+        summary="A journey as the service knows it.",
+        description="Each event with its labels and scores as `/lstm` answers them, and the reasons in words.",
+        response_model=schema.Journey,
+        responses=_errors(401, 404, 422, 429, 503),
+    )
+    async def journey(epc: str) -> Response:
+        found = await beside(journey_view, service.history, service.settings, epc)
+        if found is None:
+            raise HTTPException(404, "nothing is known of this EPC")
+        return _json(found)
+
+    @app.get(
+        "/api/v1/alerts",
+        summary="Alerts in the order in which they came in.",
+        description="Give `next` of one page as `after` for the following one: pages stay as they are while new alerts "
+        "come in, which stand after all others.",
+        response_model=schema.AlertPage,
+        responses=_errors(401, 422, 429, 503),
+    )
+    async def alerts(
+        since: Annotated[str | None, Query(max_length=100, description="Events at this time or later.")] = None,
+        label: Annotated[schema.LabelName | None, Query(description="Events with this label.")] = None,
+        min_score: Annotated[float, Query(ge=0, le=100, description="Of the label, or of any.")] = 0,
+        site: Annotated[str | None, Query(max_length=1000, description="Location id, or name.")] = None,
+        after: Annotated[str | None, Query(max_length=40, pattern=r"^[0-9]{1,18}(-[0-9]{1,18})?$")] = None,
+        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    ) -> Response:
+        seconds = _since(since, service.options.zone) if since is not None else None
+        place: int | str | None = int(site) if site is not None and site.isascii() and site.isdigit() else site
+        if isinstance(place, int) and place >= 2**63:
+            place = site
+        chosen = AlertFilter(seconds, None if label is None else LABELS.index(label), min_score, place)
+        return _json(await beside(alerts_view, service.history, service.settings, after, chosen, limit))
+
+    if feedback is not None:
+
+        @app.post(
+            "/api/v1/feedback",
+            summary="Verdicts of investigators.",
+            description="Of one event and one label each; the latest stands. Sent again it changes nothing.",
+            response_model=schema.FeedbackAnswer,
+            responses=_errors(401, 404, 422, 429, 503),
+        )
+        async def give_feedback(body: schema.FeedbackRequest) -> Response:
+            return _json(await beside(feedback.store, service.history, service.settings, body.verdicts))
+
+    if review is not None:
+
+        @app.get(
+            "/api/v1/review",
+            summary="What is most worth asking an investigator.",
+            description="Questions on nightly data, the most valuable first.",
+            response_model=schema.Review,
+            responses=_errors(401, 422, 429, 503),
+        )
+        async def questions(count: Annotated[int, Query(ge=1, le=1000)] = 50) -> Response:
+            return _json({"questions": await beside(review, count)})
+
+
+def _since(word: str, zone: str) -> int:
+    seconds, readable = read_event_times([word if len(word) > 10 else f"{word}T00:00:00"], zone)
+    if not readable[0]:
+        raise Refused([Problem(None, "since", "since is no time: write 2025-07-01 or 2025-07-01T10:34:17")])
+    return int(np.asarray(seconds)[0])
+
+
+# ---------------------------------------------------------------------- what goes wrong
+
+_MEANINGS = {
+    401: "No key, or a wrong one.",
+    404: "Not known.",
+    408: "The body took too long to come in.",
+    413: "Too many events, or too large a body; the limit is told.",
+    422: "Malformed; row and field are told, and nothing was stored.",
+    429: "Too many requests; come again after the seconds in `Retry-After`.",
+    503: "Trouble on our side; with `Retry-After` where it will pass.",
+}
+
+
+def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {status: {"model": schema.ErrorAnswer, "description": _MEANINGS[status]} for status in statuses}
+
+
+def _tell_errors(app: FastAPI, limits: Limits) -> None:
+    def handler(kind: type[Exception], tell: Callable[[Any], Response]) -> None:
+        async def handle(_: Request, error: Exception) -> Response:
+            return tell(error)
+
+        app.add_exception_handler(kind, handle)
+
+    handler(Refused, lambda error: _error(422, "the request is malformed", problems=error.problems))
+    handler(TooMany, lambda error: _error(413, f"{error.found} events are too many: the limit is {error.most}"))
+    handler(
+        _TooLarge, lambda _: _error(413, f"the body is too large: the limit is {limits.most_bytes} bytes", close=True)
+    )
+    handler(_TooSlow, lambda _: _error(408, f"the body took longer than {limits.seconds:g} seconds", close=True))
+    handler(Busy, lambda _: _error(503, "too much is waiting: come again", retry=1))
+    handler(HistoryDown, lambda _: _error(503, "the history does not answer: come again", retry=2))
+    handler(UserError, lambda error: _error(503, str(error)))
+    handler(UnknownEvents, lambda error: _error(404, "the event is not known", problems=error.problems))
+    handler(HTTPException, lambda error: _error(error.status_code, str(error.detail), headers=error.headers))
+    handler(RequestValidationError, lambda error: _error(422, "the request is malformed", problems=_problems(error)))
+
+
+def _problems(error: RequestValidationError) -> list[Problem]:
+    found = []
+    for problem in error.errors()[:20]:
+        where = [part for part in problem["loc"] if part not in ("body", "query", "path")]
+        row = next((part for part in where if isinstance(part, int)), None)
+        names = [part for part in where if isinstance(part, str)]
+        text = "the body is no valid JSON" if problem["type"] == "json_invalid" else problem["msg"]
+        found.append(Problem(row, names[-1] if names else None, text))
+    return found
+
+
+def _error(
+    status: int,
+    text: str,
+    problems: list[Problem] | None = None,
+    retry: float | None = None,
+    close: bool = False,
+    headers: Any = None,
+) -> Response:
+    content: dict[str, Any] = {"error": text, "request_id": REQUEST_ID.get()}
+    if problems is not None:
+        content["detail"] = [
+            {
+                "row": problem.row,
+                "field": problem.field,
+                "msg": problem.text,
+                "loc": ["body", *(["data", problem.row] if problem.row is not None else []),
+                        *([problem.field] if problem.field else [])],
+            }
+            for problem in problems
+        ]  # fmt: skip
+    out = dict(headers or {})
+    if retry is not None:
+        out["Retry-After"] = str(math.ceil(retry))
+    if close:
+        out["Connection"] = "close"
+    return _json(content, status, out)
+
+
+def _json(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(orjson.dumps(content), status, headers, "application/json")

@@ -1,0 +1,182 @@
+"""From a project folder to a running service: the shell around what this package holds."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+
+from barcode_pipeline.errors import UserError
+from barcode_pipeline.models.compute import Compute
+from barcode_pipeline.models.lstm import LstmModel, load_lstm
+from barcode_pipeline.models.registry import ModelRegistry
+from barcode_pipeline.reviewing import make_review
+from barcode_pipeline.serving.access import Keys, check_open
+from barcode_pipeline.serving.answers import Endpoint
+from barcode_pipeline.serving.app import Limits, create_app
+from barcode_pipeline.serving.feedback import FeedbackDesk
+from barcode_pipeline.serving.fill import Filled, fill_history
+from barcode_pipeline.serving.history import History, HistoryDown
+from barcode_pipeline.serving.judge import Settings
+from barcode_pipeline.serving.live_export import export_live
+from barcode_pipeline.serving.logs import log_json
+from barcode_pipeline.serving.models_in_service import ModelsInService
+from barcode_pipeline.serving.parity import Compared, compare, nightly_rows
+from barcode_pipeline.serving.redis_history import RedisHistory
+from barcode_pipeline.serving.requests import Refused
+from barcode_pipeline.serving.sample import Sample, read_sample
+from barcode_pipeline.serving.score_file import score_file
+from barcode_pipeline.serving.service import Options, Service, zone_clock
+from barcode_pipeline.serving.sqlite_history import SqliteHistory
+from barcode_pipeline.workspace import Workspace
+
+SQLITE = "sqlite"
+
+
+def serving_folder(workspace: Workspace) -> Path:
+    """What the service keeps of its own."""
+    return workspace.root / "data" / "serving"
+
+
+def history_file(workspace: Workspace) -> Path:
+    return serving_folder(workspace) / "history.sqlite"
+
+
+def open_history(workspace: Workspace) -> History:
+    """The configured history; `UserError` where it cannot be reached."""
+    serving = workspace.configuration.serving
+    if serving.history == SQLITE:
+        return SqliteHistory(history_file(workspace))
+    try:
+        return RedisHistory(serving.history, serving.retention_days)
+    except HistoryDown as error:
+        raise UserError(f"{error}: start Redis at {serving.history}, or set serving.history to sqlite.") from error
+
+
+def judge_settings(workspace: Workspace) -> Settings:
+    configuration = workspace.configuration
+    return Settings(workspace.reference, configuration.rules.settings(), configuration.serving.cold_start_events)
+
+
+def open_service(workspace: Workspace) -> Service:
+    """A service that has not been started."""
+    serving = workspace.configuration.serving
+    options = Options(
+        zone=workspace.configuration.time.zone,
+        last_events=serving.last_events,
+        most_lots=serving.lots_in_memory,
+        retention_days=serving.retention_days,
+    )
+    # Matrices of one request are small: a card would wait for them longer than it computes.
+    models = ModelsInService(workspace.models, Compute("cpu"))
+    history = open_history(workspace)
+    sample = Sample(serving_folder(workspace) / "answers", serving.sample_one_in)
+    return Service(history, judge_settings(workspace), models, options, sample)
+
+
+def open_keys(workspace: Workspace) -> Keys:
+    name = workspace.configuration.serving.keys_file
+    return Keys(workspace.root / name if name else None)
+
+
+def open_app(workspace: Workspace) -> FastAPI:
+    serving = workspace.configuration.serving
+    limits = Limits(serving.most_events, serving.most_megabytes << 20, serving.seconds, serving.requests_per_second)
+    desk = FeedbackDesk(workspace.feedback, workspace.configuration.time.zone)
+
+    def review(count: int) -> list[dict[str, Any]]:
+        return make_review(workspace, count)
+
+    return create_app(open_service(workspace), open_keys(workspace), limits, desk, review)
+
+
+def app() -> FastAPI:
+    """For `uvicorn --factory`: the application of the project that the environment names."""
+    log_json()
+    return open_app(Workspace.open())
+
+
+def fill(workspace: Workspace, since: int | None = None) -> Filled:
+    """Fill the history from the nightly data. since: a day, as days since 1970."""
+    serving = workspace.configuration.serving
+    models = ModelsInService(workspace.models)
+    models.refresh()
+    history = open_history(workspace)
+    try:
+        now = zone_clock(workspace.configuration.time.zone).now()
+        settings = judge_settings(workspace)
+        return fill_history(history, workspace.merged, settings, models.models(), now, since, serving.last_events)
+    except HistoryDown as error:
+        raise UserError(f"{error}: try again.") from error
+    finally:
+        history.close()
+
+
+def score(workspace: Workspace, path: Path, endpoint: Endpoint) -> Any:
+    """The answer to the rows of a file (`score_file`)."""
+    models = ModelsInService(workspace.models)
+    models.refresh()
+    try:
+        return score_file(path, endpoint, judge_settings(workspace), models.models(), workspace.configuration.time.zone)
+    except Refused as error:
+        told = "; ".join(f"line {(problem.row or 0) + 2}: {problem.text}" for problem in error.problems[:5])
+        raise UserError(f"{path} was not judged: {told}. Correct these lines and try again.") from error
+
+
+def export(workspace: Workspace) -> dict[str, int]:
+    """Hand what came in live to the nightly chain, as raw files; nothing where no history is there."""
+    serving = workspace.configuration.serving
+    if serving.history == SQLITE and not history_file(workspace).exists():
+        return {}
+    history = open_history(workspace)
+    try:
+        return export_live(history, workspace.raw)
+    except HistoryDown as error:
+        raise UserError(f"{error}: try again.") from error
+    finally:
+        history.close()
+
+
+def parity(workspace: Workspace) -> list[Compared]:
+    """The sample of answers judged again from the nightly data."""
+    sample = read_sample(serving_folder(workspace) / "answers")
+    registry = ModelRegistry(workspace.models)
+    loaded: dict[str, LstmModel | None] = {}
+
+    def model_of(name: str) -> LstmModel | None:
+        if name not in loaded:
+            path = registry.folder / name
+            loaded[name] = load_lstm(path) if path.exists() else None
+        return loaded[name]
+
+    return compare(sample, nightly_rows(workspace.merged, sample), model_of, judge_settings(workspace))
+
+
+def serve(workspace: Workspace, host: str | None = None, port: int | None = None) -> None:
+    """Serve until told to stop; requests that were accepted are finished."""
+    serving = workspace.configuration.serving
+    host, port = host or serving.host, port if port is not None else serving.port
+    check_open(host, open_keys(workspace))
+    if serving.workers > 1 and serving.history == SQLITE:
+        raise UserError("serving.workers is more than 1: that needs Redis as serving.history.")
+    # The thread that judges and the one that speaks HTTP take turns; the usual 5 ms would be most of an answer.
+    sys.setswitchinterval(0.0005)
+    settings: dict[str, Any] = {
+        "host": host,
+        "port": port,
+        "log_config": None,
+        "access_log": False,
+        "timeout_graceful_shutdown": 30,
+        "limit_concurrency": serving.connections,
+        "h11_max_incomplete_event_size": 64 << 10,
+    }
+    log_json()
+    if serving.workers == 1:
+        uvicorn.run(open_app(workspace), **settings)
+        return
+    os.environ["BARCODE_PIPELINE_ROOT"] = str(workspace.root)
+    uvicorn.run("barcode_pipeline.serving.opening:app", factory=True, workers=serving.workers, **settings)

@@ -1,0 +1,116 @@
+"""Deciding and the figures that only the study has, by example and by property."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from barcode_pipeline.evaluation.metrics import HELD_OUT_LOTS_ALL_DATES, EvaluationEvents
+from barcode_pipeline.evaluation.study.arms import Decide
+from barcode_pipeline.evaluation.study.fitting import Fitted
+from barcode_pipeline.evaluation.study.judging import (
+    Said,
+    calibration_of,
+    compact,
+    recall_at_false_alerts,
+    threshold_of_budget,
+)
+
+
+def fitted(events: int = 4000, seed: int = 0) -> Fitted:
+    random = np.random.default_rng(seed)
+    targets = random.random((events, 5)) < 0.05
+    scores = (random.normal(size=targets.shape) - 4 + 5 * targets).astype(np.float32)
+    return Fitted(lambda journeys: scores, scores, targets, np.ones(events, np.float32), 1.0, {})
+
+
+def test_a_budget_is_kept_and_used() -> None:
+    one = fitted()
+    for budget in (1.0, 20.0, 300.0):
+        found = calibration_of(one, Decide(budget=budget))
+        false = found.alerts(found.probabilities(one.scores)) & ~one.targets
+        per_10k = 10_000 * false.sum(axis=0) / (~one.targets).sum(axis=0)
+        assert (per_10k <= budget / 5 + 1e-9).all()
+        # One more event would be too many: the budget of a label is not left unused by more than that.
+        assert (per_10k + 10_000 / (~one.targets).sum(axis=0) > budget / 5).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.booleans(), st.integers(0, 3)), min_size=1, max_size=30),
+    st.floats(0, 1),
+)
+def test_the_threshold_of_a_budget_is_the_lowest_that_keeps_it(events, share) -> None:
+    probability = np.array([value / 5 for value, _, _ in events], np.float32)
+    target = np.array([positive for _, positive, _ in events])
+    weight = np.array([heavy for _, _, heavy in events], np.float32)
+    without = ~target & (weight > 0)
+    threshold = threshold_of_budget(probability, target, weight, share)
+    if not without.any():
+        assert threshold == 0.5
+        return
+
+    def given_at(lowest: float) -> float:
+        return float(weight[without & (probability >= np.float32(lowest))].sum())
+
+    assert given_at(threshold) <= share * weight[without].sum()
+    lower = [value for value in np.unique(probability[without]) if value < np.float32(threshold)]
+    assert all(given_at(value) > share * weight[without].sum() for value in lower)
+
+
+def test_uncalibrated_thresholds_give_the_same_alerts() -> None:
+    one = fitted()
+    with_sigmoid, plain = calibration_of(one, Decide()), calibration_of(one, Decide(calibrated=False))
+    np.testing.assert_allclose(plain.probabilities(one.scores), 1 / (1 + np.exp(-one.scores)), rtol=1e-5)
+    np.testing.assert_array_equal(
+        with_sigmoid.alerts(with_sigmoid.probabilities(one.scores)), plain.alerts(plain.probabilities(one.scores))
+    )
+
+
+def events_with(truth: np.ndarray, aftermath: np.ndarray) -> EvaluationEvents:
+    count = len(truth)
+    everything = {HELD_OUT_LOTS_ALL_DATES: np.ones(count, bool)}
+    return EvaluationEvents(np.arange(count) % 3, everything, np.zeros_like(truth), truth, truth, aftermath)
+
+
+def test_recall_at_a_number_of_false_alerts() -> None:
+    truth = np.zeros((10_010, 5), bool)
+    truth[:40, 0] = True
+    aftermath = np.zeros(10_010, bool)
+    aftermath[40:50] = True
+    probability = np.full((10_010, 5), 0.01)
+    probability[:20, 0], probability[20:30, 0], probability[30:40, 0] = 0.99, 0.8, 0.5
+    probability[40:50, 1] = 1.0  # alerts on aftermath count for nothing
+    probability[50, 2], probability[51:53, 0], probability[53:59, 4] = 0.95, 0.9, 0.7
+    said = Said(probability, np.full(5, 0.5), probability >= 0.5)
+    found = recall_at_false_alerts(events_with(truth, aftermath), said)
+    # With one allowed, what lies above the second highest of the others (0.9) is found; with three, above 0.7.
+    assert found == {
+        "recall_at_1_false_alerts": 0.5,
+        "recall_at_3_false_alerts": 0.75,
+        "recall_at_10_false_alerts": 1.0,
+    }
+    # Moving all thresholds together is what is asked: the thresholds themselves decide nothing.
+    moved = Said(probability, np.full(5, 0.9), probability >= 0.9)
+    assert recall_at_false_alerts(events_with(truth, aftermath), moved) == found
+
+
+def test_recall_at_false_alerts_needs_enough_events() -> None:
+    truth = np.zeros((100, 5), bool)
+    truth[:29, 0] = True
+    said = Said(np.full((100, 5), 0.1), np.full(5, 0.5), np.zeros((100, 5), bool))
+    assert set(recall_at_false_alerts(events_with(truth, np.zeros(100, bool)), said).values()) == {None}
+
+
+@pytest.mark.parametrize(("label", "kept"), [("macro", {"pr_auc_low", "recall_low"}), ("jump", {"pr_auc_low"})])
+def test_rows_are_kept_small_and_nothing_of_the_form_is_lost(label: str, kept: set[str]) -> None:
+    row = {
+        "label": label, "stratum": HELD_OUT_LOTS_ALL_DATES, "recall": 0.123456, "recall_low": 0.1, "f1": None,
+        "f1_low": None, "pr_auc": 0.5, "pr_auc_low": 0.4, "specificity": 1.0, "specificity_low": 1.0, "note": None,
+    }  # fmt: skip
+    found = compact(row)
+    assert found["recall"] == 0.1235 and found["f1"] is None
+    assert {name for name in found if name.endswith("_low")} == kept
+    assert "note" not in found
