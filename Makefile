@@ -1,4 +1,4 @@
-# make install | data | run | serve | test | test-slow | lint | bench | study | clean
+# make install | data | run | night | month | serve | test | test-slow | lint | bench | study | clean
 # EVENTS and SEED choose the simulated data: make run EVENTS=20000 SEED=3
 
 SHELL := /bin/bash
@@ -9,6 +9,7 @@ PYTHON ?= python3
 EVENTS ?=
 SEED ?=
 FIGURES ?=
+DATE ?=
 PORT ?=
 SEEDS ?=
 WORLDS ?=
@@ -20,7 +21,7 @@ ENV := . ./env.sh
 INSTALLED := .venv/.installed
 HISTORY := .dagster_home/history/runs.db
 
-.PHONY: help install data run serve test test-slow lint bench study clean
+.PHONY: help install data run night month serve test test-slow lint bench study clean
 
 help: ## What there is
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -48,6 +49,13 @@ run: data ## Everything from raw files to the report, through Dagster, over all 
 
 serve: install ## The live API (PORT)
 	@$(ENV) && barcode-pipeline serve $(if $(PORT),--port $(PORT))
+
+night: install ## The night of a date: make night DATE=2025-12-16
+	@test -n "$(DATE)" || { echo "make: which date? make night DATE=2025-12-16" >&2; exit 1; }
+	@$(ENV) && barcode-pipeline night "$(DATE)"
+
+month: install ## Thirty nights with late, double, corrected and broken files, then compared with one backfill
+	@$(ENV) && pytest -q -m slow barcode_pipeline_tests/nightly
 
 test: install ## The tests
 	@$(ENV) && pytest -q -n 2 --dist loadfile

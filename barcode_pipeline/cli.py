@@ -191,8 +191,11 @@ def _status(chosen: argparse.Namespace) -> None:
         print(f"{name:<16} {_span(days):<38} {sum(rows):>10,} rows, {sum(count > 0 for count in rows)} dates with rows")
     from barcode_pipeline.nightly import stale_in_words, stale_once_merged
 
+    waiting = len(place.intake.waiting())
+    if waiting:
+        print(f"\n{waiting} raw files are new or have changed: `barcode-pipeline intake` takes them in.")
     stale = stale_in_words(stale_once_merged(place))
-    print("\n" + ("\n".join(stale) or "Nothing is out of date."))
+    print("\n" + ("\n".join(stale) or "No date is out of date."))
 
 
 def _night(chosen: argparse.Namespace) -> None:
@@ -200,10 +203,9 @@ def _night(chosen: argparse.Namespace) -> None:
 
     night = run_night(_open(), chosen.date)
     if not night.success:
-        said = "; ".join(night.failures) or "see the page"
+        said = "; ".join(night.failures).rstrip(".") or "see the page"
         raise UserError(
-            f"The night of {chosen.date} failed (run {night.run_id}): {said}. The model in service is the one it "
-            "was; the next night makes what this one left."
+            f"The night of {chosen.date} failed (run {night.run_id}): {said}. What it left undone is made by the next."
         )
     print(f"The night of {chosen.date} is done (run {night.run_id}).")
 

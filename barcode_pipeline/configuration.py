@@ -7,10 +7,10 @@ import hashlib
 import tomllib
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.formats import LABELS
@@ -95,7 +95,7 @@ TeacherName = Literal["rule_labels", "planted", "verdicts"]
 
 class TrainingSection(_Section):
     # A TOML list is no tuple; the words in it are checked all the same.
-    teachers: Annotated[tuple[TeacherName, ...], Field(strict=False, min_length=1)] = ("rule_labels",)
+    teachers: Annotated[tuple[TeacherName, ...], Field(strict=False, min_length=1)] = ("planted",)
     epochs: int = Field(default=16, ge=1)
     patience: int = Field(default=4, ge=1)
     batch_events: int = Field(default=768, ge=16)
@@ -126,6 +126,10 @@ class PlantingSection(_Section):
     def search_settings(self) -> PlantingSettings:
         """What it takes for a model that is only to search for suspects."""
         return replace(self.settings(), share=self.search_share, copies=1)
+
+
+class ScoringSection(_Section):
+    false_alerts_per_10k: float = Field(default=5.0, ge=0, le=30)
 
 
 class EvaluationSection(_Section):
@@ -177,6 +181,45 @@ class GateSection(_Section):
     label_rates: LabelRates = LabelRates()
 
 
+class AlertsSection(_Section):
+    near_hours: float = Field(default=4.0, gt=0, le=24)
+    continues_days: int = Field(default=7, ge=0, le=60)
+
+
+Variable = Annotated[str, Field(pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$")]
+"""The name of an environment variable: secrets stand there, never in the configuration."""
+
+
+class MessagesSection(_Section):
+    webhook: str = Field(default="", pattern=r"^(https?://\S+)?$")
+    webhook_variable: Variable = ""
+    webhook_token_variable: Variable = ""
+    email_to: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    email_from: str = ""
+    smtp_host: str = ""
+    smtp_port: int = Field(default=587, ge=1, le=65535)
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_user: str = ""
+    smtp_password_variable: Variable = ""
+    seconds: float = Field(default=5.0, gt=0, le=60)
+    late_hours: float = Field(default=2.0, gt=0, le=24)
+    most_alerts: int = Field(default=20, ge=1)
+
+    @field_validator("email_to")
+    @classmethod
+    def _addresses(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
+        for address in addresses:
+            if "@" not in address or any(sign.isspace() for sign in address):
+                raise ValueError(f"{address!r} is no e-mail address")
+        return addresses
+
+    @model_validator(mode="after")
+    def _mail_is_whole(self) -> Self:
+        if self.email_to and not (self.smtp_host and self.email_from):
+            raise ValueError("email_to needs smtp_host and email_from as well")
+        return self
+
+
 class RetentionSection(_Section):
     run_history_days: int = Field(default=90, ge=1)
     quarantine_days: int = Field(default=365, ge=1)
@@ -193,9 +236,12 @@ class Configuration(_Section):
     model: ModelSection = ModelSection()
     training: TrainingSection = TrainingSection()
     planting: PlantingSection = PlantingSection()
+    scoring: ScoringSection = ScoringSection()
     evaluation: EvaluationSection = EvaluationSection()
     serving: ServingSection = ServingSection()
     gate: GateSection = GateSection()
+    alerts: AlertsSection = AlertsSection()
+    messages: MessagesSection = MessagesSection()
     retention: RetentionSection = RetentionSection()
 
 

@@ -52,6 +52,8 @@ from barcode_pipeline.workspace import Workspace
 Say = Callable[[str], None]
 
 ONE_LAYER = "lstm_one_layer"
+TAUGHT_BY_RULES = "lstm_rule_labels"
+BY_RULES = ("rule_labels",)
 CALIBRATIONS = "calibrations.json"
 
 
@@ -100,19 +102,28 @@ def _events_of(workspace: Workspace, training_set: TrainingSet) -> Events:
 
 
 def learn(
-    workspace: Workspace, material: Material, layers: int, compute: Compute, say: Say
+    workspace: Workspace,
+    material: Material,
+    layers: int,
+    compute: Compute,
+    say: Say,
+    teacher_names: Sequence[str] | None = None,
 ) -> tuple[LstmModel, Lesson]:
-    """Train an LSTM by the configured teachers; returns it and the last lesson it was given.
+    """Train an LSTM by some teachers, the configured ones unless given; returns it and the last lesson it was given.
 
     With planted anomalies, models that are only to search come first: what one suspects is no example of the
     ordinary for the next. They are taught with many more planted anomalies and for a short time: each real one that
     hides among the ordinary then weighs little against them, and is not yet learnt by heart.
     """
     configuration = workspace.configuration
-    names, planting = configuration.training.teachers, configuration.planting
-    teachers = teachers_named(names, lambda: judged_in(workspace, material.training_set))
+    names, planting = teacher_names or configuration.training.teachers, configuration.planting
+    judged = judged_in(workspace, material.training_set)
+    teachers = teachers_named(names, lambda: judged)
     part = np.asarray(material.training_set.part)
     taught = (part == TRAIN) | (part == VALIDATION)
+    # Who is not taught by verdicts still takes what they confirm for no example of the ordinary.
+    confirmed = judged.confirmed() & taught
+    material = material.with_suspects(confirmed)
     journeys, rows = material.journeys.select(material.journeys.with_any(taught))
     passes = planting.passes if "planted" in names else 1
     settings = _training_settings(configuration)
@@ -121,12 +132,12 @@ def learn(
         search = number < passes
         shown = replace(material, planting=planting.search_settings()) if search else material
         lesson = teach(teachers, shown)
-        model = _train_lstm(workspace, material, lesson, layers, searching if search else settings, compute, say)
+        model = _train_lstm(workspace, material, names, lesson, layers, searching if search else settings, compute, say)
         if search:
-            suspects = np.zeros(len(part), dtype=bool)
+            suspects = confirmed.copy()
             # As the network itself has it: what is calibrated is calibrated on validation lots that still hold, as
             # ordinary, the very anomalies that are looked for here.
-            suspects[rows] = (expit(model.scores(journeys)) >= planting.suspect_probability).any(axis=1)
+            suspects[rows] |= (expit(model.scores(journeys)) >= planting.suspect_probability).any(axis=1)
             say(f"search {number} of {passes - 1}: {int((suspects & taught).sum()):,} events are under suspicion")
             material = material.with_suspects(suspects & taught)
     return model, lesson
@@ -135,6 +146,7 @@ def learn(
 def _train_lstm(
     workspace: Workspace,
     material: Material,
+    names: Sequence[str],
     lesson: Lesson,
     layers: int,
     settings: TrainingSettings,
@@ -142,7 +154,6 @@ def _train_lstm(
     say: Say,
 ) -> LstmModel:
     configuration, training_set = workspace.configuration, material.training_set
-    names = configuration.training.teachers
     real = lesson.row[(lesson.train > 0) & (lesson.row != NO_ROW)]
     trained_on = np.asarray(training_set.time)[real]
     about: dict[str, Any] = {
@@ -186,7 +197,7 @@ def _train_lstm(
 
 def train_baselines(workspace: Workspace, compute: Compute, say: Say = print) -> dict[str, Any]:
     """Train the one-layer LSTM and, by the lesson it was given last, the simple detectors; calibrate each on
-    validation, and save them.
+    validation, and save them. Where the rules do not teach the model in service, an LSTM taught by them stands beside.
 
     Returns seconds of training by name. The folder is replaced as a whole.
     """
@@ -199,6 +210,13 @@ def train_baselines(workspace: Workspace, compute: Compute, say: Say = print) ->
         save_lstm(one_layer, folder / f"{ONE_LAYER}.pt")
         seconds[ONE_LAYER] = time.perf_counter() - started
         say(f"{ONE_LAYER}: trained in {seconds[ONE_LAYER]:.1f} s")
+        if workspace.configuration.training.teachers != BY_RULES:
+            started = time.perf_counter()
+            layers = workspace.configuration.model.layers
+            by_rules, _ = learn(workspace, material, layers, compute, lambda _: None, BY_RULES)
+            save_lstm(by_rules, folder / f"{TAUGHT_BY_RULES}.pt")
+            seconds[TAUGHT_BY_RULES] = time.perf_counter() - started
+            say(f"{TAUGHT_BY_RULES}: trained in {seconds[TAUGHT_BY_RULES]:.1f} s")
         journeys = lesson.journeys
         learnt, rows = journeys.select(journeys.with_any((lesson.train > 0) | (lesson.validation > 0)))
         weight, targets = lesson.validation[rows], lesson.targets[rows]
@@ -222,12 +240,18 @@ def baseline_probabilities(workspace: Workspace, journeys: JourneyFeatures) -> d
         raise UserError(
             f"There are no baselines in {workspace.models}: materialise baseline_models, or run `make run`."
         )
-    one_layer = load_lstm(folder / f"{ONE_LAYER}.pt")
-    probabilities = one_layer.probabilities(journeys)
-    found = {ONE_LAYER: (probabilities, one_layer.calibration.alerts(probabilities))}
+    budget = workspace.configuration.scoring.false_alerts_per_10k
+    found = {}
+    # What rules teach is judged by how well it repeats them, and for that the thresholds of highest F1 are right.
+    for name, its_budget in ((ONE_LAYER, budget), (TAUGHT_BY_RULES, 0.0)):
+        if (folder / f"{name}.pt").exists():
+            model = load_lstm(folder / f"{name}.pt").at_budget(its_budget)
+            probabilities = model.probabilities(journeys)
+            found[name] = (probabilities, model.calibration.alerts(probabilities))
     calibrations = json.loads((folder / CALIBRATIONS).read_text())
     for detector in load_baselines(folder):
         calibration = Calibration(**{key: np.array(value) for key, value in calibrations[detector.name].items()})
+        calibration = calibration.at_budget(budget)
         probabilities = calibration.probabilities(detector.score(journeys))
         found[detector.name] = (probabilities, calibration.alerts(probabilities))
     return found
@@ -235,7 +259,7 @@ def baseline_probabilities(workspace: Workspace, journeys: JourneyFeatures) -> d
 
 def make_scores(workspace: Workspace, days: Sequence[int]) -> Rows:
     """Score the events of some dates by the model in service, with the reason of each alert in words."""
-    model, path = ModelRegistry(workspace.models).load_in_service()
+    model, path = ModelRegistry(workspace.models).load_in_service(workspace.configuration.scoring.false_alerts_per_10k)
     known = read_with_history(workspace.sequences, days, near=workspace.lots.days_with_history)
     order = order_by_journey(known.table.column("epc_code"))
     probabilities = np.empty((len(known.table), len(LABELS)), dtype=np.float32)

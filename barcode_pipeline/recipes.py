@@ -22,6 +22,7 @@ _CODE = {
     "lstm_model": 1,
     "baseline_models": 1,
     "event_scores": 1,
+    "alerts": 1,
     "evaluation_report": 1,
 }
 
@@ -57,6 +58,7 @@ def _deciding(configuration: Configuration, reference: str) -> dict[str, tuple[s
         "baseline_models": trained,
         # Scores keep the model that made them: how the next one is trained makes none of them stale.
         "event_scores": featured,
+        "alerts": (*labelled, configuration.alerts.fingerprint()),
         "evaluation_report": (*trained, configuration.evaluation.fingerprint()),
     }
 

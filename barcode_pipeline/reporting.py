@@ -58,7 +58,8 @@ class Report:
 
 def make_report(workspace: Workspace, run_id: str, created_at: str, say: Say = print) -> Report:
     """Evaluate the model in service and its peers, write the report and append its rows to the log."""
-    model, model_path = ModelRegistry(workspace.models).load_in_service()
+    budget = workspace.configuration.scoring.false_alerts_per_10k
+    model, model_path = ModelRegistry(workspace.models).load_in_service(budget)
     training_set = read_training_set(workspace.training)
     replicates = workspace.configuration.evaluation.bootstrap_replicates
     evaluated = np.flatnonzero(np.isin(training_set.part, (PART_KNOWN, PART_HELD_OUT, PART_EARLIER)))

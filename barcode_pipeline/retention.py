@@ -50,7 +50,8 @@ def _remove_all_but_newest(reports: Path, count: int) -> int:
     if not reports.is_dir():
         return 0
     latest = (reports / "latest").resolve()
-    made = [path for path in reports.iterdir() if path.is_dir() and path.name != "latest" and path.name[0] != "."]
+    folders = [path for path in reports.iterdir() if path.is_dir() and path.name[0] != "."]
+    made = [path for path in folders if path.name not in ("latest", "alerts")]
     newest_first = sorted(made, key=lambda path: (path == latest, path.stat().st_mtime, path.name), reverse=True)
     for path in newest_first[count:]:
         shutil.rmtree(path)

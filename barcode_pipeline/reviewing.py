@@ -40,7 +40,7 @@ def make_review(workspace: Workspace, count: int, seed: int = 0) -> list[dict[st
     Lots that evaluation holds out are not asked about: their verdicts would teach nothing.
     """
     training_set = read_training_set(workspace.training)
-    model, _ = ModelRegistry(workspace.models).load_in_service()
+    model, _ = ModelRegistry(workspace.models).load_in_service(workspace.configuration.scoring.false_alerts_per_10k)
     probabilities = model.probabilities(JourneyFeatures(training_set.features, np.asarray(training_set.offsets)))
     thresholds = model.calibration.threshold
     source, lot = np.asarray(training_set.source), np.asarray(training_set.lot)

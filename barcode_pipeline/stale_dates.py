@@ -40,7 +40,7 @@ Days = dict[str, list[int]]
 MERGED = "merged_events"
 OF_JOURNEYS = ("enriched_events", "rule_labels")
 """What of a date is decided by the journeys of its EPCs."""
-OF_LOTS = ("epc_sequences", "event_scores")
+OF_LOTS = ("epc_sequences", "event_scores", "alerts")
 """What is decided by its lots: features look at the shipment."""
 DATED = (MERGED, *OF_JOURNEYS, *OF_LOTS)
 """In the order in which they are made."""
@@ -50,6 +50,7 @@ _MADE_FROM = {
     "rule_labels": "enriched_events",
     "epc_sequences": "enriched_events",
     "event_scores": "epc_sequences",
+    "alerts": "event_scores",
 }
 _DECIDING = (*KEY_COLUMNS, "location_text")
 """The columns of merged events that say something of other events too."""
@@ -58,7 +59,7 @@ _DECIDING = (*KEY_COLUMNS, "location_text")
 def store_of(workspace: Workspace, asset: str) -> DateStore:
     """Where the dates of an asset lie."""
     stores = (workspace.merged, workspace.enriched, workspace.labels, workspace.sequences, workspace.scores)
-    return dict(zip(DATED, stores, strict=True))[asset]
+    return dict(zip(DATED, (*stores, workspace.alerts), strict=True))[asset]
 
 
 # ------------------------------------------------------------------ what is out of date
@@ -210,4 +211,7 @@ def noted(workspace: Workspace, asset: str, rows: dict[int, int]) -> dict[int, i
         unsafe.update(index.days_of(index.lots_of(stale)).tolist())
     recipe = recipes(workspace)[asset]
     workspace.made.note(asset, {day: Entry(recipe) for day in rows if day not in unsafe})
+    if asset == "event_scores":
+        # Another model scores the same rows otherwise: nothing but this says that its alerts are other ones.
+        workspace.made.strike({"alerts": rows})
     return rows

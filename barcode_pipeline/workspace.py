@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from barcode_pipeline.alerts.tables import ALERTS_SCHEMA
 from barcode_pipeline.configuration import Configuration, load_configuration
 from barcode_pipeline.events.date_store import DateStore
 from barcode_pipeline.events.enrichment import ENRICHED_SCHEMA
@@ -67,6 +68,15 @@ class Workspace:
     @property
     def scores(self) -> DateStore:
         return DateStore(self.root / "data" / "scores", SCORES_SCHEMA)
+
+    @property
+    def alerts(self) -> DateStore:
+        return DateStore(self.root / "data" / "alerts", ALERTS_SCHEMA)
+
+    @property
+    def messages(self) -> Path:
+        """The messages that were told or wait to be sent (`messages.Outbox`)."""
+        return self.root / "data" / "messages" / "outbox.sqlite"
 
     @property
     def training(self) -> Path:

@@ -41,7 +41,7 @@ def test_from_simulation_to_the_range_of_dates(root: Path, capsys: pytest.Captur
     read, quarantined, duplicates, held = (int(word.replace(",", "")) for word in ledger.splitlines()[-1].split()[:4])
     assert read >= 600 * 0.9 and quarantined >= 0 and duplicates == 0 and held == 0
     status = told(capsys, "status")
-    assert "merged_events    nothing" in status and "dates with rows have no scores" in status
+    assert "merged_events    nothing" in status and "event_scores     " in status.split("out of date:")[-2]
 
 
 def test_sample_data_is_made_once_and_follows_what_is_asked(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

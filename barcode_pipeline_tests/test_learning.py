@@ -47,7 +47,8 @@ def test_every_event_has_its_scores(small_project):
 def test_alerts_are_the_probabilities_that_reach_their_thresholds(small_project):
     scores = small_project.workspace.scores.read(small_project.days)
     probability, alerts = numbers_of(scores, PROBABILITIES), numbers_of(scores, ALERTS)
-    threshold = small_project.trained.model.calibration.threshold
+    budget = small_project.workspace.configuration.scoring.false_alerts_per_10k
+    threshold = small_project.trained.model.at_budget(budget).calibration.threshold
     np.testing.assert_array_equal(alerts, probability >= threshold.astype(np.float32))
     assert alerts.any(), "a world without an alert tests nothing"
 
@@ -77,13 +78,14 @@ def test_the_file_bears_the_day_and_is_in_service(small_project):
 def test_the_model_says_what_it_was_trained_on(small_project):
     about = small_project.trained.model.about
     training_set = read_training_set(small_project.workspace.training)
-    time = np.asarray(training_set.time)[training_set.part == TRAIN]
+    by_rules = np.asarray(training_set.rule_labels).any(axis=1)
+    time = np.asarray(training_set.time)[(training_set.part == TRAIN) & ~by_rules]
     assert about["data_fingerprint"] == training_set.about["fingerprint"]
-    assert about["trained_from"] == str(np.datetime64(int(time.min()), "s"))
-    assert about["trained_to"] == str(np.datetime64(int(time.max()), "s"))
+    first, last = (np.datetime64(about[name], "s").astype(np.int64) for name in ("trained_from", "trained_to"))
+    assert time.min() <= first < last <= time.max()
     assert about["trained_to"] < about["cut"] == training_set.about["cut"]
-    assert about["teacher"] == "rule_labels"
-    assert about["events_trained_on"] == len(time)
+    assert about["teacher"] == "planted"
+    assert about["events_trained_on"] > sum(about["planted"].values()) > 0
 
 
 def test_one_date_alone_has_the_scores_it_has_among_all(small_project, copy_of_project):
@@ -159,7 +161,11 @@ def test_baselines_say_something_of_every_event(small_project):
     training_set = read_training_set(workspace.training)
     journeys = JourneyFeatures(training_set.features, np.asarray(training_set.offsets))
     found = baseline_probabilities(workspace, journeys)
-    assert set(found) == set(small_project.seconds) == {"lstm_one_layer", *(make().name for make in BASELINES)}
+    assert (
+        set(found)
+        == set(small_project.seconds)
+        == {"lstm_one_layer", "lstm_rule_labels", *(make().name for make in BASELINES)}
+    )
     for name, (probability, alert) in found.items():
         assert probability.shape == alert.shape == (len(training_set), len(LABELS)), name
         assert ((probability >= 0) & (probability <= 1)).all(), name

@@ -19,7 +19,7 @@ from barcode_pipeline.reporting import make_report
 from barcode_pipeline.sequences.training_set import read_training_set
 from barcode_pipeline.workspace import Workspace
 
-MODELS = {"rules", "lstm", "lstm_one_layer", *(make().name for make in BASELINES)}
+MODELS = {"rules", "lstm", "lstm_one_layer", "lstm_rule_labels", *(make().name for make in BASELINES)}
 
 
 def log_of(workspace):
@@ -119,7 +119,11 @@ def test_facts_of_the_data_add_up(small_project):
     assert model["file"] == small_project.trained.path.name
     assert model["epochs"] == len(small_project.trained.model.about["history"]) <= 3
     np.testing.assert_allclose(
-        list(model["thresholds"].values()), small_project.trained.model.calibration.threshold, atol=1e-6
+        list(model["thresholds"].values()),
+        small_project.trained.model.at_budget(
+            small_project.workspace.configuration.scoring.false_alerts_per_10k
+        ).calibration.threshold,
+        atol=1e-6,
     )
 
 

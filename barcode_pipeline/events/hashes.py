@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -28,6 +29,15 @@ def lot_hashes(codes: pa.Array) -> np.ndarray:
     out = np.empty(len(codes), dtype=np.uint64)
     _hash_lots(offsets, data, out)
     return out
+
+
+def lot_buckets(lots: pa.Array) -> np.ndarray:
+    """A stable hash of each lot's name, (L,) uint32, by which lots are split: the same on every machine and in every
+    version."""
+    return np.array(
+        [int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") for name in lots.to_pylist()],
+        dtype=np.uint32,
+    )
 
 
 def row_hashes(table: pa.Table, names: Sequence[str]) -> np.ndarray:

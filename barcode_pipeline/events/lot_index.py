@@ -15,12 +15,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from barcode_pipeline.events.codes import lot_names
 from barcode_pipeline.events.date_store import DateStore
 from barcode_pipeline.events.files import written_beside
 from barcode_pipeline.events.formats import FORMAT_VERSION
-from barcode_pipeline.events.hashes import lot_hashes
+from barcode_pipeline.events.hashes import lot_buckets, lot_hashes
 from barcode_pipeline.events.text import dictionary_array, dictionary_codes
 
+_COLUMNS = ("day", "lot", "highest", "rows", "bucket")
 NO_IDS = -1
 """Highest event id of a lot on a date where no row of it has one."""
 
@@ -29,7 +31,8 @@ NO_IDS = -1
 class LotDates:
     """Lots by date. seen: (D,) int64 days whose file was looked at, ascending; size, changed: (D,) of its file.
 
-    day, lot, highest: (R,), a row per date and lot on it: the day, the lot's hash (uint64), the highest event id.
+    day, lot, highest, rows, bucket: (R,), a row per date and lot on it: the day, the lot's hash (uint64), the highest
+    event id, how many rows, and by what lots are split (`hashes.lot_buckets`, uint32).
     """
 
     seen: np.ndarray
@@ -38,6 +41,8 @@ class LotDates:
     day: np.ndarray
     lot: np.ndarray
     highest: np.ndarray
+    rows: np.ndarray
+    bucket: np.ndarray
 
     def lots_of(self, days: Iterable[int]) -> np.ndarray:
         """Hashes of the lots on some days, distinct."""
@@ -64,7 +69,8 @@ def _find(lots: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return position, lots[position] == wanted if len(lots) else np.zeros(len(wanted), np.bool_)
 
 
-_NOTHING = LotDates(*(np.zeros(0, kind) for kind in (np.int64, np.int64, np.int64, np.int64, np.uint64, np.int64)))
+_KINDS = (np.int64, np.int64, np.int64, np.int64, np.uint64, np.int64, np.int64, np.uint32)
+_NOTHING = LotDates(*(np.zeros(0, kind) for kind in _KINDS))
 
 
 class LotIndex:
@@ -89,14 +95,12 @@ class LotIndex:
             return kept
         fresh = days[~same]
         still = np.isin(kept.day, days[same])
-        day, lot, highest = self._lots(fresh.tolist())
+        found = self._lots(fresh.tolist())
         made = LotDates(
             days,
             size,
             changed,
-            np.concatenate([kept.day[still], day]),
-            np.concatenate([kept.lot[still], lot]),
-            np.concatenate([kept.highest[still], highest]),
+            *(np.concatenate([getattr(kept, name)[still], column]) for name, column in found.items()),
         )
         self._save(made)
         return made
@@ -111,15 +115,19 @@ class LotIndex:
         unknown = set(candidates) - set(index.seen.tolist())
         return [day for day in candidates if day in near or day in unknown]
 
-    def _lots(self, days: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _lots(self, days: list[int]) -> dict[str, np.ndarray]:
         table = self.store.read(days, ("epc_code", "event_time", "event_id"))
         codes = dictionary_array(table.column("epc_code"))
         epc = dictionary_codes(codes)
         day = table.column("event_time").to_numpy().astype("datetime64[D]").astype(np.int64)
         ids = table.column("event_id").fill_null(NO_IDS).to_numpy()
-        rows = pd.DataFrame({"day": day, "lot": np.append(lot_hashes(codes.dictionary), np.uint64(0))[epc], "id": ids})
-        highest = rows[epc >= 0].groupby(["day", "lot"], sort=False)["id"].max().reset_index()
-        return highest["day"].to_numpy(np.int64), highest["lot"].to_numpy(np.uint64), highest["id"].to_numpy(np.int64)
+        names = lot_names(codes.dictionary).dictionary_encode()
+        bucket = np.append(lot_buckets(names.dictionary)[names.indices.to_numpy()], np.uint32(0))
+        lot = np.append(lot_hashes(codes.dictionary), np.uint64(0))
+        rows = pd.DataFrame({"day": day, "lot": lot[epc], "highest": ids, "rows": ids, "bucket": bucket[epc]})
+        of_lots = rows[epc >= 0].groupby(["day", "lot"], sort=False)
+        found = of_lots.agg({"highest": "max", "rows": "size", "bucket": "first"}).reset_index()
+        return {name: found[name].to_numpy(kind) for name, kind in zip(_COLUMNS, _KINDS[3:], strict=True)}
 
     def _load(self) -> LotDates:
         try:

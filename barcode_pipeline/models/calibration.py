@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.optimize import minimize
@@ -14,6 +14,8 @@ FEWEST_POSITIVES = 5
 """With fewer positives in validation a label's threshold is 0.5."""
 MOST_ALERTS = 5
 """Alerts per positive of validation that a threshold may give at most."""
+BUDGETS = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0)
+"""False alerts per 10,000 events, all labels together, for which a model brings thresholds with it."""
 
 
 @dataclass(frozen=True)
@@ -21,12 +23,14 @@ class Calibration:
     """probability = expit(slope · score + offset), an alert from `threshold` on; each (5,) float64.
 
     Platt's sigmoid: J. Platt, "Probabilistic outputs for support vector machines", 1999. Scores are log-odds
-    or any other number that grows with suspicion.
+    or any other number that grows with suspicion. by_budget: (len(BUDGETS), 5), the thresholds of each budget, so that
+    it can be changed without training again.
     """
 
     slope: np.ndarray
     offset: np.ndarray
     threshold: np.ndarray
+    by_budget: np.ndarray = field(default_factory=lambda: np.full((len(BUDGETS), len(LABELS)), 0.5))
 
     def probabilities(self, scores: np.ndarray) -> np.ndarray:
         """(N, 5) scores -> (N, 5) float32 probabilities; the order of scores is kept."""
@@ -35,6 +39,14 @@ class Calibration:
     def alerts(self, probabilities: np.ndarray) -> np.ndarray:
         """(N, 5) bool."""
         return probabilities >= self.threshold.astype(np.float32)
+
+    def at_budget(self, budget: float) -> Calibration:
+        """The same with the thresholds of the highest of `BUDGETS` that is not above this one, or of the lowest; as it
+        is, with the thresholds of highest F1, where the budget is 0."""
+        if budget == 0:
+            return self
+        place = int(np.searchsorted(BUDGETS, budget, side="right")) - 1
+        return replace(self, threshold=self.by_budget[max(place, 0)])
 
 
 def calibrate(scores: np.ndarray, targets: np.ndarray, weight: np.ndarray | None = None) -> Calibration:
@@ -51,7 +63,8 @@ def calibrate(scores: np.ndarray, targets: np.ndarray, weight: np.ndarray | None
     for label in range(len(LABELS)):
         if (targets[:, label] & (weight > 0)).sum() >= FEWEST_POSITIVES:
             threshold[label] = best_threshold(probability[:, label], targets[:, label], weight)
-    return fitted
+    by_budget = np.stack([thresholds_of_budget(probability, targets, weight, budget, threshold) for budget in BUDGETS])
+    return replace(fitted, by_budget=by_budget)
 
 
 def _fit_sigmoid(score: np.ndarray, target: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
@@ -104,6 +117,67 @@ def best_threshold(probability: np.ndarray, target: np.ndarray, weight: np.ndarr
     halfway = float(np.float32((lowest + below) / 2))
     # Between two neighbouring float32 numbers there is none: rounding could take in the lower one.
     return halfway if halfway > below else lowest
+
+
+def thresholds_of_budget(
+    probability: np.ndarray, targets: np.ndarray, weight: np.ndarray, budget: float, otherwise: np.ndarray
+) -> np.ndarray:
+    """The thresholds, (5,), that find most for a number of false alerts per 10,000 events, of all labels together.
+
+    probability: (N, 5). targets: (N, 5) bool. weight: (N,) for how many events each stands. A false alert is one on an
+    event without any target. Recall is the mean over labels, and one price of a false alert holds for all of them:
+    thresholds go down where that finds most. otherwise: (5,), of labels with too few positives to choose by.
+    """
+    ordinary = np.flatnonzero(~targets.any(axis=1) & (weight > 0))
+    positives = [np.flatnonzero(targets[:, label] & (weight > 0)) for label in range(len(LABELS))]
+    chosen = [label for label in range(len(LABELS)) if len(positives[label]) >= FEWEST_POSITIVES]
+    if not chosen or not len(ordinary):
+        return otherwise
+    curves = {
+        label: _trade(
+            probability[positives[label], label],
+            weight[positives[label]],
+            probability[ordinary, label],
+            weight[ordinary],
+        )
+        for label in chosen
+    }
+    out = otherwise.copy()
+    for price in np.geomspace(1e-5, 100, 300):
+        # Of equal gains the lowest threshold: what costs nothing is found too.
+        best = {
+            label: len(found) - 1 - int(np.argmax((found - price * false)[::-1]))
+            for label, (_, found, false) in curves.items()
+        }
+        if sum(curves[label][2][place] for label, place in best.items()) <= budget:
+            break
+    for label, place in best.items():
+        out[label] = curves[label][0][place]
+    return out
+
+
+def _trade(
+    positive: np.ndarray, positive_weight: np.ndarray, ordinary: np.ndarray, ordinary_weight: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(thresholds, descending; recall; false alerts per 10,000 events) of one label, (K,) each.
+
+    Candidates lie halfway between neighbouring distinct probabilities of positives (and half the lowest); the first is
+    above every probability.
+    """
+    values = np.unique(positive.astype(np.float64))[::-1]
+    halfway = np.append((values[:-1] + values[1:]) / 2, values[-1] / 2)
+    thresholds = np.concatenate([[np.nextafter(np.float32(1), np.float32(2))], halfway])
+
+    def above(probability: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        order = np.argsort(probability)
+        sums = np.concatenate([[0], np.cumsum(weight[order][::-1])])
+        return sums[len(order) - np.searchsorted(probability[order], thresholds)]
+
+    return (
+        thresholds,
+        above(positive, positive_weight) / positive_weight.sum(),
+        10_000 * above(ordinary, ordinary_weight) / ordinary_weight.sum(),
+    )
 
 
 def best_f1(score: np.ndarray, target: np.ndarray, count: np.ndarray) -> float:

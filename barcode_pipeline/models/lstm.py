@@ -59,6 +59,10 @@ class LstmModel:
         """(N, 5) float32, calibrated."""
         return self.calibration.probabilities(self.scores(journeys))
 
+    def at_budget(self, budget: float) -> LstmModel:
+        """The same model with the thresholds of a budget of false alerts."""
+        return replace(self, calibration=self.calibration.at_budget(budget))
+
 
 def train_lstm(
     journeys: JourneyFeatures,
@@ -162,7 +166,7 @@ def load_lstm(path: Path, compute: Compute | None = None) -> LstmModel:
         network.load_state_dict(content["weights"])
         calibration = Calibration(**{name: value.numpy() for name, value in content["calibration"].items()})
         about, ordinary = dict(content["about"]), content["ordinary"].numpy()
-        if any(value.shape != (len(LABELS),) for value in asdict(calibration).values()):
+        if any(value.shape[-1:] != (len(LABELS),) for value in asdict(calibration).values()):
             raise ValueError("the calibration is not of five labels")
         if ordinary.shape != nothing_ordinary().shape:
             raise ValueError("what is ordinary is not of these features")

@@ -117,12 +117,13 @@ class ModelRegistry:
         ]
         return max(others, key=lambda entry: entry.in_service_since or "", default=None)
 
-    def load_in_service(self, compute: Compute | None = None) -> tuple[LstmModel, Path]:
-        """The model in service and its file; `UserError` without one."""
+    def load_in_service(self, budget: float = 0.0, compute: Compute | None = None) -> tuple[LstmModel, Path]:
+        """The model in service, with the thresholds of a budget of false alerts (`Calibration.at_budget`), and its
+        file; `UserError` without one."""
         path = self.in_service()
         if path is None:
             raise UserError(f"No model is in service in {self.folder}: run `make run` or `barcode-pipeline train`.")
-        return load_lstm(path, compute), path
+        return load_lstm(path, compute).at_budget(budget), path
 
     def prune(self, keep: int) -> list[str]:
         """Remove models that were never in service, all but the newest `keep`; returns their names."""

@@ -17,6 +17,7 @@ from barcode_pipeline.events.formats import EVENT_SCHEMA, KEY_COLUMNS, LABELS
 from barcode_pipeline.events.verdicts import VERDICTS_SCHEMA
 from barcode_pipeline.models.tables import SCORES_SCHEMA
 from barcode_pipeline.nightly import note_model, note_training_set
+from barcode_pipeline.orchestration.alerts_asset import alerts
 from barcode_pipeline.orchestration.failures import told_in_one_sentence
 from barcode_pipeline.orchestration.metadata import column_schema, copied_columns, dates_made, picture
 from barcode_pipeline.orchestration.partitions import DAILY, dates_of_run
@@ -280,5 +281,6 @@ assets = [
     lstm_model,
     baseline_models,
     event_scores,
+    alerts,
     evaluation_report,
 ]

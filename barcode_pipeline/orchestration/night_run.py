@@ -16,6 +16,8 @@ from barcode_pipeline.orchestration.jobs import nightly
 from barcode_pipeline.workspace import Workspace
 
 BASELINES = "baseline_models"
+_OF_A_SENTENCE = "dagster._core.definitions.events.Failure: "
+"""What Dagster puts before the sentence of a `UserError` (`failures`)."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ def failures_of(result: dg.JobExecutionResult | dg.ExecuteInProcessResult) -> li
     for event in result.all_events:
         if event.is_step_failure:
             error = event.step_failure_data.error
-            failures.append(f"{event.step_key}: {error.message.strip() if error else 'failed'}")
+            said = error.message.strip().removeprefix(_OF_A_SENTENCE) if error else "failed"
+            failures.append(f"{event.step_key}: {said}")
         elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             check = event.asset_check_evaluation_data
             if not check.passed:

@@ -65,7 +65,7 @@ def _request(place: Workspace, asked: str) -> dg.RunRequest | None:
     if key in ("", asked):
         return None
     stale = sorted({day for days in stale_once_merged(place).values() for day in days})
-    assets = DATED if place.model_pointer.exists() else DATED[:-1]
+    assets = DATED if place.model_pointer.exists() else DATED[:-2]
     return dg.RunRequest(
         run_key=key,
         partition_key=date_text(stale[-1]),

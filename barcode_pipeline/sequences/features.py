@@ -2,8 +2,8 @@
 
 An event's features look at the event, at what came before it in its journey, at the rest of its second, at what
 was sent before it, and at what its lot did in earlier seconds (`shipments`): never at what only the future knows,
-and never at a rule's score or label. All are scaled by fixed transforms to about -3 to 3 and kept as float16: rows of one shipment that differ by less than a
-thousandth are the same to a model, which lets training count them once.
+and never at a rule's score or label. All are scaled by fixed transforms to about -3 to 3 and kept as float16: rows
+of one shipment that differ by less than a thousandth are the same to a model, which lets training count them once.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from barcode_pipeline.events.places import Reference, distance_between, route_be
 from barcode_pipeline.events.steps import IN, LEVEL_UNKNOWN, OUT
 from barcode_pipeline.events.times import SECONDS_PER_DAY
 from barcode_pipeline.rules.kernel import count_sites_of_second, is_same_site
+from barcode_pipeline.sequences.lot_moves import ReadyLots
 from barcode_pipeline.sequences.moves import Moves, find_moves
 from barcode_pipeline.sequences.shipments import SHIPMENT_FEATURES, serial_beyond, shipment_features
 
@@ -127,7 +128,7 @@ def compute_features(
     reference: Reference,
     companies: tuple[str, ...],
     fastest_km_per_hour: float,
-    moves: Moves | None = None,
+    moves: Moves | ReadyLots | None = None,
 ) -> EventFeatures:
     """Features of every event, one or millions, in any order.
 
@@ -166,12 +167,15 @@ def compute_features(
 
 
 def _shipments(
-    events: Events, travel: Travel, serial: np.ndarray, moves: Moves | None
+    events: Events, travel: Travel, serial: np.ndarray, moves: Moves | ReadyLots | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(shipment features of every distinct move, the move of each event, `serial_beyond` of each event), events in
     the order of travel. What items of a pallet share is computed once."""
     asked, move_of_event = find_moves(events, travel, serial)
-    found = shipment_features(asked, asked if moves is None else moves)
+    if moves is None or isinstance(moves, Moves):
+        found = shipment_features(asked, asked if moves is None else moves)
+    else:
+        found = moves.features(asked)
     known = int(travel.journeys.offsets[-1])
     beyond = np.zeros(len(events), dtype=np.float16)
     beyond[:known] = serial_beyond(

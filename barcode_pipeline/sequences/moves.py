@@ -6,8 +6,8 @@ in the same second, so a lot's moves are few: they are the small state that ship
 
 A live store keeps the moves of each lot. When events of an EPC arrive, also late ones that change its chain, it
 takes away the moves of the EPC's journey as it was known and adds those of the journey as it is known now:
-`sum_moves([(lot's moves, 1), (moves_of(before), -1), (moves_of(after), 1)])`. That gives the same columns as
-`moves_of` all journeys of the lot at once.
+`sum_moves([(lot's moves, 1), (moves_of(before), -1), (moves_of(after), 1)])`. That gives the moves, and so the
+features, that `moves_of` all journeys of the lot at once gives.
 """
 
 from __future__ import annotations
@@ -71,9 +71,7 @@ def find_moves(events: Events, travel: Travel, serial: np.ndarray) -> tuple[Move
     names = lot_names(events.codes).dictionary_encode()
     lot_of_code = names.indices.to_numpy(zero_copy_only=False).astype(np.int32)
     known = int(travel.journeys.offsets[-1])
-    epc, time, place, previous = (
-        column[:known] for column in (travel.epc, travel.time, travel.place, travel.previous)
-    )
+    epc, time, place, previous = (column[:known] for column in (travel.epc, travel.time, travel.place, travel.previous))
     step = travel.level[:known].astype(np.int64) * DIRECTIONS + travel.direction[:known]
     lot = lot_of_code[epc]
     # A pass is all of a lot that was scanned at one place, step and second. A move leads from one to another.
@@ -98,16 +96,16 @@ def find_moves(events: Events, travel: Travel, serial: np.ndarray) -> tuple[Move
     rank[order] = np.arange(len(order), dtype=np.int32)
     move_of_event = np.full(len(events), -1, dtype=np.int32)
     move_of_event[:known] = rank[move]
-    return (
-        Moves(*(column[order] for column in columns), count[order], highest[order], names.dictionary),
-        move_of_event,
-    )
+    moves = _moves({name: column[order] for name, column in zip(_COLUMNS, columns, strict=True)},
+                   count[order], highest[order], names.dictionary)  # fmt: skip
+    return moves, move_of_event
 
 
 def sum_moves(parts: Sequence[tuple[Moves, int]]) -> Moves:
     """Moves with their counts added up, each part as often as its number says (-1 takes it away); none stays at 0.
 
-    The highest serial is not taken back: an event's serial stays true of its second, whatever came before it.
+    A highest serial is not taken back from moves that others still make. It stays right for the lot, place, step and
+    second, since an event keeps those whichever event comes to stand before it, and no feature asks for more.
     """
     lots = pa.concat_arrays([part.lots for part, _ in parts]).dictionary_encode()
     lot_of_name = lots.indices.to_numpy(zero_copy_only=False).astype(np.int32)
@@ -132,7 +130,11 @@ def sum_moves(parts: Sequence[tuple[Moves, int]]) -> Moves:
     else:
         count = serial = np.zeros(0, dtype=np.int64)
     kept = count != 0
-    return Moves(*(ordered[name][start][kept] for name in _COLUMNS), count[kept], serial[kept], lots.dictionary)
+    return _moves({name: ordered[name][start][kept] for name in _COLUMNS}, count[kept], serial[kept], lots.dictionary)
+
+
+def _moves(columns: dict[str, np.ndarray], count: np.ndarray, serial: np.ndarray, lots: pa.Array) -> Moves:
+    return Moves(**columns, count=count, serial=serial, lots=lots)
 
 
 def place_keys(places: Places) -> np.ndarray:
@@ -157,7 +159,7 @@ def rows_of_lots(moves: Moves, lots: pa.Array) -> tuple[np.ndarray, np.ndarray]:
 
 
 @compiled
-def _mixed(first: int, second: int) -> int:
+def _mixed(first: int, second: int) -> np.int64:
     """A hash of two integers, 0 or more."""
     word = np.uint64(first) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(second)
     word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

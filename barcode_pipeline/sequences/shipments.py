@@ -64,72 +64,52 @@ SHIPMENT_FEATURES = (
 )  # fmt: skip
 """Name, unit and meaning of each, in their order. "Like this": of this place, level and direction."""
 (
-    _EVENTS, _SITE, _PLACES, _SINCE_LAST, _SINCE_FIRST, _ONWARD, _STEP, _ORIGIN, _ALIKE, _DEVIATION, _ARRIVING,
-    _COUNT, _MOVED, _WAITING, _HERE, _ELSEWHERE, _SINCE_MOVED, _STREAM, _STREAM_ELSEWHERE, _BEHIND, _STREAM_HOURS,
-    _NEVER_MADE, _BEYOND,
+    _EVENTS, _SITE, _PLACES, _SINCE_LAST, _SINCE_FIRST, _ONWARD, _FROM_STEP_SHARE, _ORIGIN, _ALIKE, _DEVIATION,
+    _ARRIVING, _COUNT, _MOVED, _WAITING, _HERE, _ELSEWHERE, _SINCE_MOVED, _STREAM, _STREAM_ELSEWHERE, _BEHIND,
+    _STREAM_HOURS, _NEVER_MADE, _BEYOND,
 ) = range(len(SHIPMENT_FEATURES))  # fmt: skip
 
-
-class _Rows(NamedTuple):
-    """Moves as the kernel reads them, by lot and second. All but `lot` to `step` are numbers made by `_number`."""
-
-    lot: np.ndarray
-    time: np.ndarray
-    step: np.ndarray
-    from_time: np.ndarray
-    from_step: np.ndarray
-    count: np.ndarray
-    serial: np.ndarray
-    place: np.ndarray
-    from_place: np.ndarray
-    site: np.ndarray
-    """Place and step together."""
-    from_site: np.ndarray
-    edge: np.ndarray
-    way: np.ndarray
-    batch: np.ndarray
-    from_batch: np.ndarray
-    onward: np.ndarray
-    """Previous batch and place."""
+(
+    _LOT, _TIME, _STEP, _FROM_TIME, _FROM_STEP, _EPCS, _SERIAL, _PLACE, _FROM_PLACE, _SITE_OF, _FROM_SITE, _EDGE, _WAY,
+    _BATCH, _FROM_BATCH, _ONWARD_TO, _LINK, _PLACE_LEVEL,
+) = range(18)  # fmt: skip
+"""Columns of moves as the kernel reads them, by lot and second: (rows, 18) int64, a row in one piece of memory.
+`_SITE_OF` is place and step together; `_ONWARD_TO` previous batch and place; `_LINK` both batches; all from `_PLACE` on
+are numbers made by `_number`."""
 
 
 class _Onward(NamedTuple):
-    """The pairs (batch, place) that `_Rows.onward` numbers, to look others up."""
+    """The pairs (batch, place) that `_ONWARD_TO` numbers, to look others up."""
 
     table: np.ndarray
     batch: np.ndarray
     place: np.ndarray
 
 
-class _State(NamedTuple):
-    """Running counts, of all lots side by side: of lots, sites, edges, ways, batches and onward pairs."""
+# Running counts of all lots side by side. What is counted of one thing lies in one row: these are their columns.
+_LOT_EVENTS, _LOT_HIGHEST = range(2)
+_KIND_EVENTS, _KIND_PLACES = range(2)
+"""Of a lot's level and direction; of a lot's level, at the place of that number, the places it was seen at."""
+_AT_SITE, _FIRST, _LAST, _LAST_BATCH, _LEFT = range(5)
+_MADE, _SUM, _SQUARES = range(3)
+_IN_BATCH, _AT_PLACE, _AT_STEP, _SINCE, _MOVED_ON, _MOVED_SINCE, _GONE, _NEXT_COUNT, _NEXT = range(9)
+_KINDS = (LEVEL_UNKNOWN + 1) * DIRECTIONS
 
-    events: np.ndarray
-    of_step: np.ndarray
+
+class _State(NamedTuple):
+    """lots (L, 2), kinds (L * `_KINDS`, 2), sites (S, 5), edges (E, 3), batches (B, 9): columns as above. places,
+    ways, onward, links: how often each was left or taken. seen: whether a place was seen at a level. All int64."""
+
+    lots: np.ndarray
+    kinds: np.ndarray
+    sites: np.ndarray
+    edges: np.ndarray
+    batches: np.ndarray
     places: np.ndarray
-    highest: np.ndarray
-    used: np.ndarray
-    at_site: np.ndarray
-    first: np.ndarray
-    last: np.ndarray
-    last_batch: np.ndarray
-    left_site: np.ndarray
-    edge: np.ndarray
-    edge_sum: np.ndarray
-    edge_squares: np.ndarray
-    left_place: np.ndarray
-    way: np.ndarray
-    batch: np.ndarray
-    batch_place: np.ndarray
-    batch_step: np.ndarray
-    batch_since: np.ndarray
-    moved: np.ndarray
-    moved_since: np.ndarray
-    gone: np.ndarray
-    next_batch: np.ndarray
-    next_count: np.ndarray
+    ways: np.ndarray
     onward: np.ndarray
-    link: np.ndarray
+    links: np.ndarray
+    seen: np.ndarray
 
 
 class ShipmentFeatures(NamedTuple):
@@ -150,13 +130,17 @@ def shipment_features(asked: Moves, known: Moves) -> ShipmentFeatures:
     highest = np.full(len(asked), -1, dtype=np.int64)
     if not len(asked):
         return ShipmentFeatures(values, highest)
-    numbered, onward, link, sizes = _number(*rows)
-    begin = 0 if asked is known else len(numbered.lot) - len(asked)
-    queries = _Rows(*(column[begin:] for column in numbered))
+    numbered, onward, sizes = _number(*rows)
+    begin = 0 if asked is known else len(numbered) - len(asked)
+    until = len(numbered) if asked is known else begin
     state = _empty_state(len(asked.lots), sizes)
-    until = len(numbered.lot) if asked is known else begin
-    _go_through(_Rows(*(column[:until] for column in numbered)), link, queries, onward, state, values, highest)
-    return ShipmentFeatures(np.rint(values * _RESOLUTION) / _RESOLUTION, highest)
+    _go_through(numbered[:until], numbered[begin:], *onward, *state, values, highest)
+    return ShipmentFeatures(rounded(values), highest)
+
+
+def rounded(values: np.ndarray) -> np.ndarray:
+    """Features as they are kept."""
+    return np.rint(values * _RESOLUTION) / _RESOLUTION
 
 
 def serial_beyond(serial: np.ndarray, highest: np.ndarray, level: np.ndarray) -> np.ndarray:
@@ -188,11 +172,11 @@ def _number(
     from_step: np.ndarray,
     count: np.ndarray,
     serial: np.ndarray,
-) -> tuple[_Rows, _Onward, np.ndarray, tuple[int, ...]]:
+) -> tuple[np.ndarray, _Onward, tuple[int, ...]]:
     """Number places, sites, edges, ways and batches of all lots, so that the kernel's counts are plain arrays.
 
-    Returns the rows, the pairs of batch and place, the number of each row's pair of batches, and how many there are
-    of places, (place, level), sites, edges, ways, batches, onward pairs and pairs of batches.
+    Returns the rows, the pairs of batch and place, and how many there are of places, (place, level), sites, edges,
+    ways, batches, onward pairs and pairs of batches.
     """
     rows = len(lot)
     both = np.concatenate([lot, lot]).astype(np.int64)
@@ -207,14 +191,15 @@ def _number(
     way = number_pairs(places[rows:].astype(np.int64), places[:rows].astype(np.int64))
     onward, *pairs = index_pairs(batches[rows:].astype(np.int64), places[:rows].astype(np.int64))
     link = number_pairs(batches[rows:].astype(np.int64), batches[:rows].astype(np.int64))
-    sizes = tuple(
-        int(column.max()) + 1 for column in (places, place_level, sites, edge, way, batches, onward, link)
-    )
-    numbered = _Rows(
-        lot, time, step, from_time, from_step, count, serial, places[:rows], places[rows:], sites[:rows],
-        sites[rows:], edge, way, batches[:rows], batches[rows:], onward,
+    sizes = tuple(int(column.max()) + 1 for column in (places, place_level, sites, edge, way, batches, onward, link))
+    columns = (
+        lot, time, step, from_time, from_step, count, serial, places[:rows], places[rows:], sites[:rows], sites[rows:],
+        edge, way, batches[:rows], batches[rows:], onward, link, place_level,
     )  # fmt: skip
-    return numbered, _Onward(*pairs), np.stack([link, place_level], axis=1), sizes
+    numbered = np.empty((rows, len(columns)), dtype=np.int64)
+    for column, values in enumerate(columns):
+        numbered[:, column] = values
+    return numbered, _Onward(*pairs), sizes
 
 
 def _batches(site: np.ndarray, time: np.ndarray) -> np.ndarray:
@@ -230,101 +215,125 @@ def _batches(site: np.ndarray, time: np.ndarray) -> np.ndarray:
 def _empty_state(lots: int, sizes: tuple[int, ...]) -> _State:
     places, place_levels, sites, edges, ways, batches, onward, links = sizes
 
-    def zeros(count: int) -> np.ndarray:
-        return np.zeros(count, dtype=np.int64)
+    def zeros(*shape: int) -> np.ndarray:
+        return np.zeros(shape, dtype=np.int64)
 
-    def none(count: int) -> np.ndarray:
-        return np.full(count, -1, dtype=np.int64)
-
-    kinds = (LEVEL_UNKNOWN + 1) * DIRECTIONS
-    return _State(
-        zeros(lots), zeros(lots * kinds), zeros(lots * kinds), none(lots), zeros(place_levels),
-        zeros(sites), zeros(sites), zeros(sites), none(sites), zeros(sites),
-        zeros(edges), zeros(edges), zeros(edges), zeros(places), zeros(ways),
-        zeros(batches), none(batches), none(batches), zeros(batches), zeros(batches), zeros(batches), zeros(batches),
-        none(batches), zeros(batches), zeros(onward), zeros(links),
+    state = _State(
+        zeros(lots, 2), zeros(lots * _KINDS, 2), zeros(sites, 5), zeros(edges, 3), zeros(batches, 9), zeros(places),
+        zeros(ways), zeros(onward), zeros(links), zeros(place_levels),
     )  # fmt: skip
+    state.lots[:, _LOT_HIGHEST] = -1
+    state.sites[:, _LAST_BATCH] = -1
+    for column in (_AT_PLACE, _AT_STEP, _NEXT):
+        state.batches[:, column] = -1
+    return state
 
 
 @compiled
 def _go_through(
-    moves: _Rows,
+    moves: np.ndarray,
+    asked: np.ndarray,
+    onward_table: np.ndarray,
+    onward_batch: np.ndarray,
+    onward_place: np.ndarray,
+    lots: np.ndarray,
+    kinds: np.ndarray,
+    sites: np.ndarray,
+    edges: np.ndarray,
+    batches: np.ndarray,
+    places: np.ndarray,
+    ways: np.ndarray,
+    onward: np.ndarray,
     links: np.ndarray,
-    asked: _Rows,
-    onward: _Onward,
-    state: _State,
+    seen: np.ndarray,
     values: np.ndarray,
     highest: np.ndarray,
 ) -> None:
-    """Both by lot and second: add the moves before each row that is asked about, then look."""
+    """Both by lot and second: add the moves before each row that is asked about, then look.
+
+    The parts of the state come one by one: taken out of a tuple in the loop, each would be counted as a reference
+    again and again, which took longer than all the rest.
+    """
     move = 0
-    for row in range(len(asked.lot)):
-        while move < len(moves.lot) and (
-            moves.lot[move] < asked.lot[row]
-            or (moves.lot[move] == asked.lot[row] and moves.time[move] < asked.time[row])
+    for row in range(len(asked)):
+        lot, time = asked[row, _LOT], asked[row, _TIME]
+        while move < len(moves) and (
+            moves[move, _LOT] < lot or (moves[move, _LOT] == lot and moves[move, _TIME] < time)
         ):
-            _add(moves, move, links[move, 0], links[move, 1], state)
+            _add(move, moves, lots, kinds, sites, edges, batches, places, ways, onward, links, seen)
             move += 1
-        _look_at_lot(asked, row, state, values[row])
-        _look_at_companions(asked, row, onward, state, values[row])
-        lot, level = asked.lot[row], asked.step[row] // DIRECTIONS
-        highest[row] = state.highest[lot]
-        values[row, _NEVER_MADE] = level >= 2 and state.highest[lot] == -1
+        _look_at_lot(row, asked, lots, kinds, sites, edges, batches, places, ways, values)
+        _look_at_companions(row, asked, onward_table, onward_batch, onward_place, batches, onward, values)
+        highest[row] = lots[lot, _LOT_HIGHEST]
+        values[row, _NEVER_MADE] = asked[row, _STEP] // DIRECTIONS >= 2 and highest[row] == -1
 
 
 @inlined
-def _log_units(seconds: int) -> int:
+def _log_units(seconds: int) -> np.int64:
     return np.int64(np.rint(_LOG_UNITS * np.log1p(max(seconds, 0) / 60.0)))
 
 
 @inlined
-def _add(moves: _Rows, row: int, link: int, place_level: int, state: _State) -> None:
+def _add(
+    row: int,
+    moves: np.ndarray,
+    lots: np.ndarray,
+    kinds: np.ndarray,
+    sites: np.ndarray,
+    edges: np.ndarray,
+    batches: np.ndarray,
+    places: np.ndarray,
+    ways: np.ndarray,
+    onward: np.ndarray,
+    links: np.ndarray,
+    seen: np.ndarray,
+) -> None:
     """Count one move."""
-    count, time, step, lot, site = moves.count[row], moves.time[row], moves.step[row], moves.lot[row], moves.site[row]
-    level = step // DIRECTIONS
-    kinds = (LEVEL_UNKNOWN + 1) * DIRECTIONS
-    state.events[lot] += count
-    state.of_step[lot * kinds + step] += count
-    if state.used[place_level] == 0:
-        state.used[place_level] = 1
-        state.places[lot * kinds + level] += 1
+    count, time, step, lot = moves[row, _EPCS], moves[row, _TIME], moves[row, _STEP], moves[row, _LOT]
+    level, site, edge = step // DIRECTIONS, moves[row, _SITE_OF], moves[row, _EDGE]
+    lots[lot, _LOT_EVENTS] += count
+    kinds[lot * _KINDS + step, _KIND_EVENTS] += count
+    if seen[moves[row, _PLACE_LEVEL]] == 0:
+        seen[moves[row, _PLACE_LEVEL]] = 1
+        kinds[lot * _KINDS + level, _KIND_PLACES] += 1
     if level <= 1:
         # A serial that is none still tells that the lot was made.
-        state.highest[lot] = max(state.highest[lot], max(moves.serial[row], 0))
-    if state.at_site[site] == 0:
-        state.first[site] = time
-    state.at_site[site] += count
-    state.last[site] = time
-    batch, before = moves.batch[row], moves.from_batch[row]
-    state.last_batch[site] = batch
-    state.left_site[moves.from_site[row]] += count
-    state.edge[moves.edge[row]] += count
-    if moves.from_step[row] != NOWHERE:
-        units = _log_units(time - moves.from_time[row])
-        state.edge_sum[moves.edge[row]] += count * units
-        state.edge_squares[moves.edge[row]] += count * units * units
-        if moves.place[row] != moves.from_place[row]:
-            state.left_place[moves.from_place[row]] += count
-            state.way[moves.way[row]] += count
+        lots[lot, _LOT_HIGHEST] = max(lots[lot, _LOT_HIGHEST], moves[row, _SERIAL], 0)
+    if sites[site, _AT_SITE] == 0:
+        sites[site, _FIRST] = time
+    batch, before = moves[row, _BATCH], moves[row, _FROM_BATCH]
+    sites[site, _AT_SITE] += count
+    sites[site, _LAST] = time
+    sites[site, _LAST_BATCH] = batch
+    sites[moves[row, _FROM_SITE], _LEFT] += count
+    edges[edge, _MADE] += count
+    moved = moves[row, _PLACE] != moves[row, _FROM_PLACE]
+    if moves[row, _FROM_STEP] != NOWHERE:
+        units = _log_units(time - moves[row, _FROM_TIME])
+        edges[edge, _SUM] += count * units
+        edges[edge, _SQUARES] += count * units * units
+        if moved:
+            places[moves[row, _FROM_PLACE]] += count
+            ways[moves[row, _WAY]] += count
     if before == batch:
         return  # read again: still the same EPC in the same batch
-    if state.batch[batch] == 0:
-        state.batch_place[batch] = moves.place[row]
-        state.batch_step[batch] = step
-        state.batch_since[batch] = time
-    state.batch[batch] += count
-    if moves.from_step[row] == NOWHERE:
+    if batches[batch, _IN_BATCH] == 0:
+        batches[batch, _AT_PLACE] = moves[row, _PLACE]
+        batches[batch, _AT_STEP] = step
+        batches[batch, _SINCE] = time
+    batches[batch, _IN_BATCH] += count
+    if moves[row, _FROM_STEP] == NOWHERE:
         return
-    if state.moved[before] == 0:
-        state.moved_since[before] = time
-    state.moved[before] += count
-    if moves.place[row] != moves.from_place[row]:
-        state.gone[before] += count
-        state.onward[moves.onward[row]] += count
-    state.link[link] += count
-    if state.link[link] > state.next_count[before]:
-        state.next_count[before] = state.link[link]
-        state.next_batch[before] = batch
+    if batches[before, _MOVED_ON] == 0:
+        batches[before, _MOVED_SINCE] = time
+    batches[before, _MOVED_ON] += count
+    if moved:
+        batches[before, _GONE] += count
+        onward[moves[row, _ONWARD_TO]] += count
+    links[moves[row, _LINK]] += count
+    if links[moves[row, _LINK]] > batches[before, _NEXT_COUNT]:
+        batches[before, _NEXT_COUNT] = links[moves[row, _LINK]]
+        batches[before, _NEXT] = batch
 
 
 @inlined
@@ -339,78 +348,98 @@ def _log_hours(seconds: int) -> float:
 
 
 @inlined
-def _look_at_lot(asked: _Rows, row: int, state: _State, values: np.ndarray) -> None:
-    lot, time, step, site, edge = asked.lot[row], asked.time[row], asked.step[row], asked.site[row], asked.edge[row]
-    kinds = (LEVEL_UNKNOWN + 1) * DIRECTIONS
-    values[_EVENTS] = np.log1p(state.events[lot]) / 3
-    values[_SITE] = _log_share(state.at_site[site], state.of_step[lot * kinds + step])
-    values[_PLACES] = np.log1p(state.places[lot * kinds + step // DIRECTIONS]) / 2
-    values[_SINCE_LAST] = _NEVER
-    if state.at_site[site] > 0:
-        values[_SINCE_LAST] = min(_log_hours(time - state.last[site]) / 3, _NEVER)
-        values[_SINCE_FIRST] = min(_log_hours(time - state.first[site]) / 3, _NEVER)
-        if time - state.last[site] <= BATCH_SECONDS:
-            values[_ARRIVING] = np.log1p(state.batch[state.last_batch[site]]) / 2
-    values[_STEP] = _log_share(state.edge[edge], state.left_site[asked.from_site[row]])
-    values[_ORIGIN] = _log_share(state.edge[edge], state.at_site[site])
-    count = state.edge[edge]
-    values[_ALIKE] = np.log1p(count) / 3
-    if asked.from_step[row] == NOWHERE:
+def _look_at_lot(
+    row: int,
+    asked: np.ndarray,
+    lots: np.ndarray,
+    kinds: np.ndarray,
+    sites: np.ndarray,
+    edges: np.ndarray,
+    batches: np.ndarray,
+    places: np.ndarray,
+    ways: np.ndarray,
+    values: np.ndarray,
+) -> None:
+    lot, time, step, site = asked[row, _LOT], asked[row, _TIME], asked[row, _STEP], asked[row, _SITE_OF]
+    at_site, count = sites[site, _AT_SITE], edges[asked[row, _EDGE], _MADE]
+    values[row, _EVENTS] = np.log1p(lots[lot, _LOT_EVENTS]) / 3
+    values[row, _SITE] = _log_share(at_site, kinds[lot * _KINDS + step, _KIND_EVENTS])
+    values[row, _PLACES] = np.log1p(kinds[lot * _KINDS + step // DIRECTIONS, _KIND_PLACES]) / 2
+    values[row, _SINCE_LAST] = _NEVER
+    if at_site > 0:
+        values[row, _SINCE_LAST] = min(_log_hours(time - sites[site, _LAST]) / 3, _NEVER)
+        values[row, _SINCE_FIRST] = min(_log_hours(time - sites[site, _FIRST]) / 3, _NEVER)
+        if time - sites[site, _LAST] <= BATCH_SECONDS:
+            values[row, _ARRIVING] = np.log1p(batches[sites[site, _LAST_BATCH], _IN_BATCH]) / 2
+    values[row, _FROM_STEP_SHARE] = _log_share(count, sites[asked[row, _FROM_SITE], _LEFT])
+    values[row, _ORIGIN] = _log_share(count, at_site)
+    values[row, _ALIKE] = np.log1p(count) / 3
+    if asked[row, _FROM_STEP] == NOWHERE:
         return
-    if asked.place[row] != asked.from_place[row]:
-        values[_ONWARD] = _log_share(state.way[asked.way[row]], state.left_place[asked.from_place[row]])
+    if asked[row, _PLACE] != asked[row, _FROM_PLACE]:
+        values[row, _ONWARD] = _log_share(ways[asked[row, _WAY]], places[asked[row, _FROM_PLACE]])
     if count > 0:
-        mean = state.edge_sum[edge] / count
+        mean = edges[asked[row, _EDGE], _SUM] / count
         # A spread of a tenth at least: the first few moves of an edge may be all alike.
-        spread = np.sqrt(max(state.edge_squares[edge] / count - mean * mean, 0.0)) + 0.1 * _LOG_UNITS
-        deviation = (_log_units(time - asked.from_time[row]) - mean) / spread
-        values[_DEVIATION] = min(max(deviation, -6.0), 6.0) / 2
+        variance = edges[asked[row, _EDGE], _SQUARES] / count - mean * mean
+        spread = np.sqrt(max(variance, 0.0)) + 0.1 * _LOG_UNITS
+        deviation = (_log_units(time - asked[row, _FROM_TIME]) - mean) / spread
+        values[row, _DEVIATION] = min(max(deviation, -6.0), 6.0) / 2
 
 
 @inlined
-def _look_at_companions(asked: _Rows, row: int, onward: _Onward, state: _State, values: np.ndarray) -> None:
-    if asked.from_step[row] == NOWHERE:
+def _look_at_companions(
+    row: int,
+    asked: np.ndarray,
+    onward_table: np.ndarray,
+    onward_batch: np.ndarray,
+    onward_place: np.ndarray,
+    batches: np.ndarray,
+    onward: np.ndarray,
+    values: np.ndarray,
+) -> None:
+    if asked[row, _FROM_STEP] == NOWHERE:
         return
-    time, place, batch = asked.time[row], asked.place[row], asked.from_batch[row]
-    own = 1 if asked.from_time[row] < time else 0
-    others = max(state.batch[batch] - own, 0)
-    moved = min(state.moved[batch], others)
-    values[_COUNT] = np.log1p(others) / 2
-    values[_WAITING] = np.log1p(others - moved) / 2
+    time, place, batch = asked[row, _TIME], asked[row, _PLACE], asked[row, _FROM_BATCH]
+    own = 1 if asked[row, _FROM_TIME] < time else 0
+    others = max(batches[batch, _IN_BATCH] - own, 0)
+    moved = min(batches[batch, _MOVED_ON], others)
+    values[row, _COUNT] = np.log1p(others) / 2
+    values[row, _WAITING] = np.log1p(others - moved) / 2
     if others > 0:
-        values[_MOVED] = moved / others
-    if state.moved[batch] > 0:
-        values[_SINCE_MOVED] = min(_log_hours(time - state.moved_since[batch]) / 2, _NEVER)
-    if place != asked.from_place[row]:
-        gone = state.gone[batch]
-        here = state.onward[asked.onward[row]]
-        after = state.next_batch[batch]
-        if after >= 0 and state.batch_place[after] == asked.from_place[row]:
+        values[row, _MOVED] = moved / others
+    if batches[batch, _MOVED_ON] > 0:
+        values[row, _SINCE_MOVED] = min(_log_hours(time - batches[batch, _MOVED_SINCE]) / 2, _NEVER)
+    if place != asked[row, _FROM_PLACE]:
+        gone = batches[batch, _GONE]
+        here = onward[asked[row, _ONWARD_TO]]
+        after = batches[batch, _NEXT]
+        if after >= 0 and batches[after, _AT_PLACE] == asked[row, _FROM_PLACE]:
             # Most were scanned once more before they left: this EPC's scan may have been missed.
-            gone += state.gone[after]
-            pair = find_pair(onward.table, onward.batch, onward.place, after, place)
+            gone += batches[after, _GONE]
+            pair = find_pair(onward_table, onward_batch, onward_place, after, place)
             if pair >= 0:
-                here += state.onward[pair]
-        values[_HERE] = np.log1p(here) / 2
-        values[_ELSEWHERE] = np.log1p(gone - here) / 2
-    _follow_stream(asked, row, state, values)
+                here += onward[pair]
+        values[row, _HERE] = np.log1p(here) / 2
+        values[row, _ELSEWHERE] = np.log1p(gone - here) / 2
+    _follow_stream(row, asked, batches, values)
 
 
 @inlined
-def _follow_stream(asked: _Rows, row: int, state: _State, values: np.ndarray) -> None:
-    batch = asked.from_batch[row]
+def _follow_stream(row: int, asked: np.ndarray, batches: np.ndarray, values: np.ndarray) -> None:
+    batch = asked[row, _FROM_BATCH]
     for _ in range(_HOPS):
-        if state.next_batch[batch] < 0:
+        if batches[batch, _NEXT] < 0:
             break
-        batch = state.next_batch[batch]
-        if state.batch_place[batch] == asked.place[row]:
-            values[_STREAM] = 1
+        batch = batches[batch, _NEXT]
+        if batches[batch, _AT_PLACE] == asked[row, _PLACE]:
+            values[row, _STREAM] = 1
             break
-    if state.next_batch[asked.from_batch[row]] < 0:
-        values[_BEHIND] = max(asked.step[row] // DIRECTIONS - asked.from_step[row] // DIRECTIONS, 0) / 2
+    if batches[asked[row, _FROM_BATCH], _NEXT] < 0:
+        values[row, _BEHIND] = max(asked[row, _STEP] // DIRECTIONS - asked[row, _FROM_STEP] // DIRECTIONS, 0) / 2
         return
-    values[_STREAM_HOURS] = min(_log_hours(asked.time[row] - state.batch_since[batch]) / 2, _NEVER)
-    if values[_STREAM] == 0:
-        ahead = asked.step[row] // DIRECTIONS - state.batch_step[batch] // DIRECTIONS
-        values[_STREAM_ELSEWHERE] = ahead <= 0
-        values[_BEHIND] = max(ahead, 0) / 2
+    values[row, _STREAM_HOURS] = min(_log_hours(asked[row, _TIME] - batches[batch, _SINCE]) / 2, _NEVER)
+    if values[row, _STREAM] == 0:
+        ahead = asked[row, _STEP] // DIRECTIONS - batches[batch, _AT_STEP] // DIRECTIONS
+        values[row, _STREAM_ELSEWHERE] = ahead <= 0
+        values[row, _BEHIND] = max(ahead, 0) / 2

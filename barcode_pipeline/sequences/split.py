@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from barcode_pipeline.events.codes import lot_names
+from barcode_pipeline.events.hashes import lot_buckets as lot_buckets  # the split is by them
 from barcode_pipeline.events.text import dictionary_array, dictionary_codes
 
 TRAIN, VALIDATION, KNOWN_LOTS, HELD_OUT_LOTS, HELD_OUT_LOTS_EARLIER = range(5)
@@ -56,20 +56,17 @@ def order_by_journey(epc_code: pa.ChunkedArray) -> JourneyOrder:
     return JourneyOrder(source, np.append(starts, len(epc)).astype(np.int64), lot_of_journey, lots)
 
 
-def lot_buckets(lots: pa.Array) -> np.ndarray:
-    """A stable hash of each lot's name, (L,) uint32: the same on every machine and in every version."""
-    return np.array(
-        [int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") for name in lots.to_pylist()],
-        dtype=np.uint32,
-    )
-
-
 def cut_time(time: np.ndarray, train_share: float) -> int:
     """The second before which `train_share` of the events lie."""
     if not len(time):
         return 0
     place = min(int(len(time) * train_share), len(time) - 1)
     return int(np.partition(time, place)[place])
+
+
+def is_held_out(buckets: np.ndarray, held_out_lots: int) -> np.ndarray:
+    """(L,) bool, lots that are never trained on: one in `held_out_lots`. buckets: (L,) uint32, `lot_buckets`."""
+    return np.asarray(buckets % held_out_lots == 0)
 
 
 def split_events(
@@ -81,7 +78,7 @@ def split_events(
     before the cut. Validation lots are told apart by lot alone, over all dates before the cut: a second cut in
     time would leave too few positives to choose thresholds by.
     """
-    held_out = (buckets % held_out_lots == 0)[lot]
+    held_out = is_held_out(buckets, held_out_lots)[lot]
     validation = (buckets // held_out_lots % validation_lots == 0)[lot]
     late = time >= cut
     early_part = np.where(held_out, HELD_OUT_LOTS_EARLIER, np.where(validation, VALIDATION, TRAIN))

@@ -174,8 +174,10 @@ class Judging:
         now = sum_moves([*((moves, 1) for moves in kept), *change])
         if not self.history.keeps_changes:
             return now, {}, split_moves(now)
-        changes = {lot: bytes_of_moves(moves) for lot, moves in split_moves(sum_moves(change)).items()}
-        return now, changes, split_moves(now)
+        # Not summed up: where one EPC leaves a move and another joins it, the count says nothing, but the serial does.
+        left = {lot: bytes_of_moves(moves, -1) for lot, moves in split_moves(change[0][0]).items()}
+        came = {lot: bytes_of_moves(moves) for lot, moves in split_moves(change[1][0]).items()}
+        return now, {lot: left.get(lot, b"") + added for lot, added in came.items()}, split_moves(now)
 
     def _moves(self, journeys: Sequence[tuple[str, bytes]]) -> Moves:
         """The moves of journeys as they lie in the history."""

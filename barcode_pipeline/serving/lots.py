@@ -86,9 +86,10 @@ def split_moves(moves: Moves) -> dict[str, Moves]:
     return out
 
 
-def bytes_of_moves(moves: Moves) -> bytes:
-    """Moves of one lot, to be kept or sent; counts may be negative, where they are a change."""
-    return np.stack([getattr(moves, name) for name in _COLUMNS], axis=1).astype("<i8").tobytes()
+def bytes_of_moves(moves: Moves, times: int = 1) -> bytes:
+    """Moves of one lot, to be kept or sent; -1 times where they are taken away."""
+    columns = [getattr(moves, name) * (times if name == "count" else 1) for name in _COLUMNS]
+    return np.stack(columns, axis=1).astype("<i8").tobytes()
 
 
 def moves_of_bytes(lot: str, content: bytes) -> Moves:

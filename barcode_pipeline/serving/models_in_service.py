@@ -59,12 +59,14 @@ class ModelsInService:
     ----------
     folder: of the models; the LSTMs lie in `lstm`, the simple detectors in `baselines`.
     compute: what the LSTM runs on.
+    budget: of false alerts per 10,000 scans, whose thresholds decide (`Calibration.at_budget`).
     """
 
-    def __init__(self, folder: Path, compute: Compute | None = None) -> None:
+    def __init__(self, folder: Path, compute: Compute | None = None, budget: float = 0.0) -> None:
         self._registry = ModelRegistry(folder)
         self._baselines = folder / "baselines"
         self._compute = compute or Compute()
+        self._budget = budget
         self._looking = threading.Lock()
         self._refused: dict[tuple[Path, int], str] = {}
         self.now = InService(Models())
@@ -117,7 +119,7 @@ class ModelsInService:
         found = model.scores(JourneyFeatures(np.zeros((2, len(FEATURE_NAMES)), np.float16), np.array([0, 2])))
         if not np.isfinite(found).all():
             raise UserError(f"{path} gives no numbers: train again, or restore the file.")
-        return model
+        return model.at_budget(self._budget)
 
 
 def load_svm(folder: Path) -> Svm | None:

@@ -72,7 +72,7 @@ def open_service(workspace: Workspace) -> Service:
         retention_days=serving.retention_days,
     )
     # Matrices of one request are small: a card would wait for them longer than it computes.
-    models = ModelsInService(workspace.models, Compute("cpu"))
+    models = ModelsInService(workspace.models, Compute("cpu"), workspace.configuration.scoring.false_alerts_per_10k)
     history = open_history(workspace)
     sample = Sample(serving_folder(workspace) / "answers", serving.sample_one_in)
     return Service(history, judge_settings(workspace), models, options, sample)
@@ -103,7 +103,7 @@ def app() -> FastAPI:
 def fill(workspace: Workspace, since: int | None = None) -> Filled:
     """Fill the history from the nightly data. since: a day, as days since 1970."""
     serving = workspace.configuration.serving
-    models = ModelsInService(workspace.models)
+    models = ModelsInService(workspace.models, budget=workspace.configuration.scoring.false_alerts_per_10k)
     models.refresh()
     history = open_history(workspace)
     try:
@@ -118,7 +118,7 @@ def fill(workspace: Workspace, since: int | None = None) -> Filled:
 
 def score(workspace: Workspace, path: Path, endpoint: Endpoint) -> Any:
     """The answer to the rows of a file (`score_file`)."""
-    models = ModelsInService(workspace.models)
+    models = ModelsInService(workspace.models, budget=workspace.configuration.scoring.false_alerts_per_10k)
     models.refresh()
     try:
         return score_file(path, endpoint, judge_settings(workspace), models.models(), workspace.configuration.time.zone)

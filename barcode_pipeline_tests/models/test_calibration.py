@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 from scipy.special import expit
 
 from barcode_pipeline.models.calibration import (
+    BUDGETS,
     FEWEST_POSITIVES,
     MOST_ALERTS,
     Calibration,
     best_f1,
     best_threshold,
     calibrate,
+    thresholds_of_budget,
 )
 
 NEXT_BELOW_ONE = float(np.nextafter(np.float32(1), np.float32(0)))
@@ -205,3 +207,71 @@ def test_rare_positives_by_weight_make_low_probabilities():
     rate = (weight * target[:, 0]).sum() / weight.sum()
     mean = weight @ calibrate(score, target, weight).probabilities(score) / weight.sum()
     np.testing.assert_allclose(mean, rate, rtol=0.6)
+
+
+def two_kinds(count=20_000, seed=3):
+    """Ordinary events, and of each label 40 that stand out, of some labels more than of others."""
+    random = np.random.default_rng(seed)
+    probability = random.beta(1, 30, size=(count, 5)).astype(np.float32)
+    target = np.zeros((count, 5), bool)
+    for label in range(5):
+        rows = slice(40 * label, 40 * label + 40)
+        target[rows, label] = True
+        probability[rows, label] = random.beta(3 + 3 * label, 6, size=40)
+    return probability, target
+
+
+def false_alerts(probability, target, threshold):
+    return 10_000 * (probability[~target.any(axis=1)] >= threshold).mean(axis=0).sum()
+
+
+def recall(probability, target, threshold):
+    return np.mean([(probability[target[:, label], label] >= threshold[label]).mean() for label in range(5)])
+
+
+def test_thresholds_keep_to_their_budget_and_more_of_it_finds_more():
+    probability, target = two_kinds()
+    weight, otherwise = np.ones(len(target)), np.full(5, 0.5)
+    found = []
+    for budget in (0.5, 2.0, 10.0, 30.0):
+        threshold = thresholds_of_budget(probability, target, weight, budget, otherwise)
+        assert false_alerts(probability, target, threshold) <= budget
+        found.append(recall(probability, target, threshold))
+    assert found == sorted(found) and found[0] < found[-1]
+
+
+def test_a_budget_goes_where_it_finds_most():
+    """Shared out evenly, the same number of false alerts finds less."""
+    probability, target = two_kinds()
+    threshold = thresholds_of_budget(probability, target, np.ones(len(target)), 10.0, np.full(5, 0.5))
+    ordinary = np.sort(probability[~target.any(axis=1)], axis=0)[::-1]
+    evenly = ordinary[int(2.0 * len(ordinary) / 10_000)]
+    assert recall(probability, target, threshold) >= recall(probability, target, evenly + 1e-6)
+
+
+def test_what_costs_nothing_is_found():
+    probability = np.full((1000, 5), 0.01, np.float32)
+    target = np.zeros((1000, 5), bool)
+    target[:10, 2], probability[:10, 2] = True, np.linspace(0.3, 0.9, 10)
+    threshold = thresholds_of_budget(probability, target, np.ones(1000), 1.0, np.full(5, 0.7))
+    assert 0.01 < threshold[2] < 0.3
+    assert threshold[0] == 0.7, "a label without positives keeps what it had"
+
+
+def test_weights_in_a_budget_count_as_repetition():
+    probability, target = two_kinds(2000)
+    times = np.random.default_rng(4).integers(1, 4, len(target))
+    weighted = thresholds_of_budget(probability, target, times.astype(float), 8.0, np.full(5, 0.5))
+    repeated = thresholds_of_budget(
+        np.repeat(probability, times, axis=0), np.repeat(target, times, axis=0), np.ones(times.sum()), 8.0,
+        np.full(5, 0.5),
+    )  # fmt: skip
+    np.testing.assert_allclose(weighted, repeated)
+
+
+def test_a_budget_is_changed_without_training_again():
+    found = calibrate(*drawn_scores(np.ones(5), np.full(5, -3.0), seed=5))
+    assert found.at_budget(0) is found
+    np.testing.assert_array_equal(found.at_budget(3.9).threshold, found.by_budget[BUDGETS.index(3.0)])
+    np.testing.assert_array_equal(found.at_budget(0.1).threshold, found.by_budget[0])
+    assert (np.diff(found.by_budget, axis=0) <= 0).all(), "a larger budget never raises a threshold"

@@ -54,3 +54,9 @@ def run_month(root: Path, events: int, nights: int, seed: int, event_ids: bool) 
 @pytest.mark.parametrize(("event_ids", "seed"), [(False, 1), (True, 2)], ids=["no event ids", "event ids"])
 def test_eight_nights(tmp_path: Path, event_ids: bool, seed: int) -> None:
     run_month(tmp_path, 5_000, 8, seed, event_ids)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("event_ids", "seed"), [(False, 3), (True, 4)], ids=["no event ids", "event ids"])
+def test_thirty_nights(tmp_path: Path, event_ids: bool, seed: int) -> None:
+    run_month(tmp_path, 20_000, 30, seed, event_ids)

@@ -26,7 +26,7 @@ from barcode_pipeline_tests.events.projects import (
 )
 from barcode_pipeline_tests.nightly.nights import MAKERS, make_night
 
-DATA = DATED[:-1]
+DATA = DATED[:-2]
 NOTHING: dict[str, list[int]] = {asset: [] for asset in DATA}
 NEWEST = day_number("2025-12-31")
 

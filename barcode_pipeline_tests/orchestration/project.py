@@ -24,7 +24,7 @@ bootstrap_replicates = 20
 suspicious_epcs = 3
 """
 DATES = ("2025-07-01", "2025-08-31")
-LEARNING_ASSETS = ("train_eval_split", "lstm_model", "baseline_models", "event_scores", "evaluation_report")
+LEARNING_ASSETS = ("train_eval_split", "lstm_model", "baseline_models", "event_scores", "alerts", "evaluation_report")
 DATA_ASSETS = ("merged_events", "enriched_events", "rule_labels", "epc_sequences")
 
 

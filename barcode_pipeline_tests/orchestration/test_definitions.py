@@ -25,9 +25,10 @@ GRAPH = {
     "lstm_model": {"train_eval_split", "verdicts"},
     "baseline_models": {"train_eval_split", "verdicts"},
     "event_scores": {"epc_sequences", "lstm_model"},
+    "alerts": {"event_scores"},
     "evaluation_report": {"lstm_model", "baseline_models", "event_scores", "verdicts"},
 }
-BY_DATE = {"merged_events", "enriched_events", "rule_labels", "epc_sequences", "event_scores"}
+BY_DATE = {"merged_events", "enriched_events", "rule_labels", "epc_sequences", "event_scores", "alerts"}
 
 
 def specs() -> dict[str, dg.AssetSpec]:
@@ -99,7 +100,7 @@ def test_jobs() -> None:
         return {key.to_user_string() for key in keys}
 
     assert chosen("chain") == set(GRAPH)
-    assert chosen("data") == BY_DATE - {"event_scores"}
+    assert chosen("data") == BY_DATE - {"event_scores", "alerts"}
     assert chosen("arrivals") == BY_DATE
     assert chosen("nightly") == set(GRAPH)
     assert chosen("learn") == {"train_eval_split", "verdicts", "lstm_model", "baseline_models", "evaluation_report"}

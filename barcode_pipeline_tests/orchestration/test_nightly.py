@@ -16,7 +16,7 @@ from barcode_pipeline_tests.events.projects import interim_bytes
 from barcode_pipeline_tests.orchestration.project import CONFIGURATION, definitions, make_project, run, workspace
 from barcode_pipeline_tests.orchestration.test_staleness import statuses
 
-DATA = DATED[:-1]
+DATA = DATED[:-2]
 
 
 def night(

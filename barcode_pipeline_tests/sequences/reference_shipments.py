@@ -79,9 +79,7 @@ def moves_of_lots(rows: Sequence[Row], sites: Sequence[Site], settings: Settings
             seconds = int((event.time - event.time.min).total_seconds())
             place = place_identity(event)
             journeys.setdefault(event.epc, []).append(
-                Move(
-                    number, event, seconds, (place, event.level, event.direction), place, key_of_place(place, sites)
-                )
+                Move(number, event, seconds, (place, event.level, event.direction), place, key_of_place(place, sites))
             )
     lots: dict[str, list[Move]] = {}
     for code, journey in journeys.items():

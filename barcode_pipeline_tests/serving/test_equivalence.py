@@ -37,7 +37,7 @@ def judging(history: History, settings: Settings, models: Models, **more: int) -
 
 def test_a_replay_in_order_of_sending_gives_the_nightly_result(small_project: SmallProject, tmp_path: Path) -> None:
     place = small_project.workspace
-    in_service = ModelsInService(place.models)
+    in_service = ModelsInService(place.models, budget=place.configuration.scoring.false_alerts_per_10k)
     assert in_service.refresh() and not in_service.now.refused
     models = in_service.models()
     table = place.merged.read(place.merged.days())
@@ -71,7 +71,7 @@ def test_a_replay_in_order_of_sending_gives_the_nightly_result(small_project: Sm
 def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[pa.Table, Settings]:
     """Some hundred events of few lots, with many anomalies."""
     root = tmp_path_factory.mktemp("world")
-    rates = AnomalyRates(**{name: 0.004 for name in AnomalyRates.__dataclass_fields__})
+    rates = AnomalyRates(**dict.fromkeys(AnomalyRates.__dataclass_fields__, 0.004))
     write_simulation(root, World(events=3000, seed=5, anomalies=rates))
     place = Workspace(root, Configuration())
     place.intake.take_in()

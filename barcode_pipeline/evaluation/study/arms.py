@@ -88,11 +88,12 @@ class Fit:
 
 @dataclass(frozen=True)
 class Decide:
-    """How scores become alerts. budget: false alerts per 10,000 scans that thresholds may give on validation, all
-    labels together; None: thresholds of highest F1. calibrated: Platt's sigmoid, else the plain one. rules_first: how
+    """How scores become alerts. budget: false alerts per 10,000 scans that thresholds may give on planted validation,
+    all labels together, as `scoring.false_alerts_per_10k` has it; 0: thresholds of highest F1. calibrated: Platt's
+    sigmoid, else the plain one. rules_first: how
     many events of an EPC are left to the rules. rules_beside: whether a label that rules set is an alert as well."""
 
-    budget: float | None = None
+    budget: float = 5.0
     calibrated: bool = True
     rules_first: int = 0
     rules_beside: bool = False

@@ -193,7 +193,7 @@ def verdict_curve(rows: Sequence[Row], by: str) -> dict[int, BySeed]:
 def _verdict_ratio(rows: Sequence[Row]) -> BySeed:
     listed, drawn = verdict_curve(rows, "list"), verdict_curve(rows, "random")
     found = {}
-    for seed in sorted({seed for values in drawn.values() for seed in values}):
+    for seed in sorted(drawn.get(VERDICTS[-1], {})):
         ratio = verdict_ratio(
             {count: values[seed] for count, values in listed.items() if seed in values},
             {count: values[seed] for count, values in drawn.items() if seed in values},

@@ -106,35 +106,12 @@ def says(arm: Arm, fitted: Sequence[Fitted], world: OpenWorld, evaluated: np.nda
 
 def calibration_of(fitted: Fitted, decide: Decide) -> Calibration:
     """Slopes, offsets and thresholds from the validation events of the lesson; never from truth."""
-    found = calibrate(fitted.scores, fitted.targets, fitted.weights)
-    if not decide.calibrated:
-        plain = replace(found, slope=np.ones(len(LABELS)), offset=np.zeros(len(LABELS)))
-        # The order of events is the same, so the thresholds are those of the same alerts.
-        scores = (logit(np.clip(found.threshold, _BOUND, 1 - _BOUND)) - found.offset) / found.slope
-        found = replace(plain, threshold=expit(scores))
-    if decide.budget is None:
+    found = calibrate(fitted.scores, fitted.targets, fitted.weights).at_budget(decide.budget)
+    if decide.calibrated:
         return found
-    probability = found.probabilities(fitted.scores)
-    share = decide.budget / 10_000 / len(LABELS)
-    thresholds = [
-        threshold_of_budget(probability[:, label], fitted.targets[:, label], fitted.weights, share)
-        for label in range(len(LABELS))
-    ]
-    return replace(found, threshold=np.array(thresholds))
-
-
-def threshold_of_budget(probability: np.ndarray, target: np.ndarray, weight: np.ndarray, share: float) -> float:
-    """The lowest threshold at which no more than a share of the events without the label give an alert."""
-    without = ~target & (weight > 0)
-    if not without.any():
-        return 0.5
-    values, place = np.unique(probability[without], return_inverse=True)
-    at = np.bincount(place, weights=weight[without])
-    from_here = np.cumsum(at[::-1])[::-1]
-    allowed = np.flatnonzero(from_here <= share * at.sum())
-    if len(allowed):
-        return float(values[allowed[0]])
-    return float(np.nextafter(np.float32(values[-1]), np.float32(2)))
+    # The order of events is the same, so the thresholds are those of the same alerts.
+    scores = (logit(np.clip(found.threshold, _BOUND, 1 - _BOUND)) - found.offset) / found.slope
+    return replace(found, slope=np.ones(len(LABELS)), offset=np.zeros(len(LABELS)), threshold=expit(scores))
 
 
 def recall_at_false_alerts(events: EvaluationEvents, said: Said) -> dict[str, float | None]:

@@ -23,11 +23,12 @@ _GREY = "#666666"
 
 @dataclass(frozen=True)
 class Picture:
-    """name: as the page asks for it. file: beside the page, in `pictures`."""
+    """name: as the page asks for it. file: beside the page, in `pictures`. command: answers the cells it shows."""
 
     name: str
     title: str
     file: str
+    command: str
 
 
 _Draw = Callable[[Results], Figure | None]
@@ -36,11 +37,11 @@ _Draw = Callable[[Results], Figure | None]
 def write_pictures(folder: Path, results: Results) -> list[Picture]:
     """Write every picture that there are results for; returns those."""
     written = []
-    for name, (title, draw) in _PICTURES.items():
+    for name, (title, draw, cells) in _PICTURES.items():
         figure = draw(results)
         if figure is None:
             continue
-        picture = Picture(name, title, f"study_{name}.png")
+        picture = Picture(name, title, f"study_{name}.png", f"make study CELLS={cells}")
         FigureCanvasAgg(figure)
         with written_beside(folder / picture.file) as beside:
             figure.savefig(beside, format="png", dpi=DPI, metadata={"Software": None})
@@ -129,8 +130,8 @@ def _verdicts(results: Results) -> Figure | None:
     return figure
 
 
-_PICTURES: dict[str, tuple[str, _Draw]] = {
-    "worlds": ("Every model in every world: median over seeds, and range", _worlds),
-    "variants": ("PR-AUC by variant and model", _variants),
-    "verdicts": ("What verdicts bring", _verdicts),
+_PICTURES: dict[str, tuple[str, _Draw, str]] = {
+    "worlds": ("Every model in every world: median over seeds, and range", _worlds, "main"),
+    "variants": ("PR-AUC by variant and model", _variants, "main"),
+    "verdicts": ("What verdicts bring", _verdicts, "verdicts"),
 }

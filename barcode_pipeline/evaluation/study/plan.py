@@ -14,6 +14,7 @@ from barcode_pipeline.evaluation.study.arms import LIST, RANDOM, Arm, Asked, Dec
 from barcode_pipeline.evaluation.study.cells import Cell
 from barcode_pipeline.evaluation.study.judging import Detail
 from barcode_pipeline.evaluation.study.worlds import WorldKey
+from barcode_pipeline.models.calibration import BUDGETS
 from barcode_pipeline.models.training import TrainingSettings
 from barcode_pipeline.simulator.worlds import STUDY_WORLDS
 from barcode_pipeline.teachers.planting.families import FAMILIES
@@ -163,7 +164,8 @@ def main_arms(fit: Fit) -> tuple[Arm, ...]:
     return (
         Arm("rules"),
         Arm("lstm", (fit,)),
-        Arm("lstm_rule_labels", (replace(fit, teaching=rules),)),
+        # Judged by how well it repeats the rules: by thresholds of highest F1.
+        Arm("lstm_rule_labels", (replace(fit, teaching=rules),), Decide(budget=0.0)),
         Arm("lstm_one_layer", (replace(fit, detector=replace(lstm, layers=1)),)),
         Arm("decision_tree", (Fit(Peer("decision_tree", searched=True), teaching),)),
         Arm("gradient_boosting", (Fit(Peer("gradient_boosting", searched=True), teaching),)),
@@ -249,8 +251,8 @@ def _cold_start_arms(fit: Fit) -> tuple[Arm, ...]:
 
 
 def _threshold_arms(fit: Fit) -> tuple[Arm, ...]:
-    budgets = [Arm(f"budget_{b:g}", (fit,), Decide(budget=b), model="lstm") for b in (0.5, 1.0, 2.0, 3.0, 5.0)]
-    return Arm("best_f1", (fit,), model="lstm"), *budgets
+    budgets = [Arm(f"budget_{budget:g}", (fit,), Decide(budget=budget), model="lstm") for budget in BUDGETS[1:-2]]
+    return Arm("best_f1", (fit,), Decide(budget=0.0), model="lstm"), *budgets
 
 
 def _together_arms(fit: Fit) -> tuple[Arm, ...]:

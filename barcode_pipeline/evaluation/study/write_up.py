@@ -58,7 +58,8 @@ def study_page(results: Results, drawn: Sequence[pictures.Picture] = ()) -> str:
         told = sentence if not note else f"{sentence}\n\n{note}"
         text = text.replace(f"<{name}>", told)
     for picture in drawn:
-        text = text.replace(f"<picture {picture.name}>", f"![{picture.title}](pictures/{picture.file})")
+        shown = f"![{picture.title}](pictures/{picture.file})\n\nMade by `{picture.command}`."
+        text = text.replace(f"<picture {picture.name}>", shown)
     return "\n".join(line for line in text.split("\n") if not line.startswith("<picture ")) + "\n"
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from barcode_pipeline.cli import main
 from barcode_pipeline.configuration import Configuration
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.evaluation.study.arms import Arm, Decide, Fit, Peer, Teaching
@@ -23,7 +24,7 @@ from barcode_pipeline.evaluation.study.worlds import OpenWorld, WorldKey, prepar
 from barcode_pipeline.learning import learn, material_of
 from barcode_pipeline.models.compute import Compute
 from barcode_pipeline.simulator import AnomalyRates, World
-from barcode_pipeline.workspace import Workspace
+from barcode_pipeline.workspace import ROOT_VARIABLE, Workspace
 from barcode_pipeline_tests.conftest import SmallProject
 
 QUICK = StudyOptions(quick=True, events=3000)
@@ -106,7 +107,7 @@ def test_the_arm_in_service_is_what_training_puts_into_service(small_project: Sm
     some, _ = lesson.journeys.select(np.arange(len(lesson.journeys.offsets) - 1) < 300)
     np.testing.assert_array_equal(ours.score(some), theirs.scores(some))
     found = calibration_of(ours, Decide())
-    np.testing.assert_array_equal(found.threshold, theirs.calibration.threshold)
+    np.testing.assert_array_equal(found.threshold, theirs.at_budget(Decide().budget).calibration.threshold)
 
 
 def test_truth_plays_no_part_in_learning(tmp_path: Path) -> None:
@@ -147,6 +148,17 @@ def test_open_worlds_give_events_and_truth_in_the_order_of_the_training_set(smal
     assert world.truth is not None
     assert world.truth.truth.sum() == sum(world.facts()["variants"].values())
     np.testing.assert_array_equal(world.rule_scores >= 1, world.training_set.rule_labels)
+
+
+def test_the_command_writes_the_page_of_what_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(ROOT_VARIABLE, str(tmp_path))
+    assert main(["study", "--write-up"]) == 0
+    assert "study.md" in capsys.readouterr().out
+    assert (tmp_path / "docs" / "study.md").exists()
+    assert main(["study", "--seeds", "1", "--worlds", "nowhere"]) == 2
+    assert "There is no world 'nowhere'" in capsys.readouterr().err
 
 
 def test_what_is_asked_for_is_checked() -> None:

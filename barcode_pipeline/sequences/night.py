@@ -1,0 +1,78 @@
+"""Which lots a night looks at: a sample of bounded size, however long the history. Nothing is read here.
+
+Lots are looked at whole, since features look at the shipment. *Live* lots were seen lately: they are what is new, and
+those of them that were seen in the newest days are what models are judged on. *Replayed* lots are older: what was
+learnt from them is not to be forgotten. Both are drawn by a hash of lot and night, so that the same night draws the
+same lots, and other nights others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from barcode_pipeline.events.lot_index import LotDates
+from barcode_pipeline.sequences.split import is_held_out
+
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+
+
+@dataclass(frozen=True)
+class NightSample:
+    """live_events, replay_events: how many events the lots of each kind hold, about: the lot with which it is reached
+    is the last. replay_days: how far back lots are looked at. held_out_lots: one in so many is never trained on."""
+
+    live_events: int
+    replay_events: int
+    replay_days: int
+    held_out_lots: int
+
+
+@dataclass(frozen=True)
+class NightLots:
+    """live, replayed: (n,) uint64 hashes of lots, ascending. first_day: earlier dates are not looked at."""
+
+    live: np.ndarray
+    replayed: np.ndarray
+    first_day: int
+
+    @property
+    def every(self) -> np.ndarray:
+        return np.union1d(self.live, self.replayed)
+
+
+def choose_lots(index: LotDates, newest: int, live_from: int, sample: NightSample) -> NightLots:
+    """The lots of the night of a day. newest: that day. live_from: lots with a row from this day on are live.
+
+    Held-out lots are drawn first, until they fill half of what is live: they are few, and headline figures are theirs.
+    Of the older ones none is: nothing is learnt from them.
+    """
+    first_day = newest - sample.replay_days + 1
+    near = (index.day >= first_day) & (index.day <= newest)
+    lots, place = np.unique(index.lot[near], return_inverse=True)
+    events = np.bincount(place, index.rows[near], len(lots)).astype(np.int64)
+    live = np.zeros(len(lots), dtype=bool)
+    live[place[index.day[near] >= live_from]] = True
+    bucket = np.zeros(len(lots), dtype=np.uint32)
+    bucket[place] = index.bucket[near]
+    held_out = is_held_out(bucket, sample.held_out_lots)
+    drawn = np.argsort(_mixed(lots ^ (np.uint64(newest) * _ODD)), kind="stable")
+    first = _until(drawn[live[drawn] & held_out[drawn]], events, sample.live_events // 2)
+    left = sample.live_events - int(events[first].sum())
+    second = _until(drawn[live[drawn] & ~held_out[drawn]], events, left)
+    replayed = _until(drawn[~live[drawn] & ~held_out[drawn]], events, sample.replay_events)
+    return NightLots(np.sort(lots[np.concatenate([first, second])]), np.sort(lots[replayed]), first_day)
+
+
+def _until(lots: np.ndarray, events: np.ndarray, budget: int) -> np.ndarray:
+    """The first of some lots, up to the one with which they hold `budget` events."""
+    before = np.cumsum(events[lots]) - events[lots]
+    return lots[before < budget]
+
+
+def _mixed(values: np.ndarray) -> np.ndarray:
+    """The finalizer of splitmix64: every bit of the result depends on every bit of the value."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(values ^ (values >> np.uint64(31)))
