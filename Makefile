@@ -1,4 +1,4 @@
-# make install | data | run | night | month | serve | test | test-slow | lint | bench | study | clean
+# make install | data | run | night | month | models | serve | test | test-slow | lint | bench | study | clean
 # EVENTS and SEED choose the simulated data: make run EVENTS=20000 SEED=3
 
 SHELL := /bin/bash
@@ -21,7 +21,7 @@ ENV := . ./env.sh
 INSTALLED := .venv/.installed
 HISTORY := .dagster_home/history/runs.db
 
-.PHONY: help install data run night month serve test test-slow lint bench study clean
+.PHONY: help install data run night month models serve test test-slow lint bench study clean
 
 help: ## What there is
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,9 @@ run: data ## Everything from raw files to the report, through Dagster, over all 
 	@$(ENV) && cd "$$BARCODE_PIPELINE_ROOT" && dates="$$(barcode-pipeline intake --print-range)" && \
 	  dagster asset materialize --select '*' --partition-range "$$dates" && \
 	  barcode-pipeline show-metrics
+
+models: install ## The models, their figures, and which is in service
+	@$(ENV) && barcode-pipeline models
 
 serve: install ## The live API (PORT)
 	@$(ENV) && barcode-pipeline serve $(if $(PORT),--port $(PORT))

@@ -62,6 +62,9 @@ def make_alerts(workspace: Workspace, days: Sequence[int]) -> Rows:
     return noted(workspace, "alerts", rows)
 
 
+_NONE = ALERTS_SCHEMA.empty_table()
+
+
 class _Known:
     """The alerts on disk, each date read once."""
 
@@ -101,7 +104,8 @@ def alert_files(workspace: Workspace, day: int) -> AlertFiles:
 
 
 def _write(workspace: Workspace, day: int, alerts: pd.DataFrame) -> None:
-    table = pa.Table.from_pandas(alerts, ALERTS_SCHEMA, preserve_index=False)
+    # A column of an empty frame may be of any type.
+    table = pa.Table.from_pandas(alerts, ALERTS_SCHEMA, preserve_index=False) if len(alerts) else _NONE
     files, frame = alert_files(workspace, day), as_frame(table)
     if workspace.scores.rows(day):
         with written_beside(files.page) as beside:

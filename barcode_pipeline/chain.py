@@ -19,13 +19,13 @@ from barcode_pipeline.events.enrichment import enrich
 from barcode_pipeline.events.formats import KEY_COLUMNS, LABELS
 from barcode_pipeline.events.history import WithHistory, read_with_history
 from barcode_pipeline.events.merging import merge, read_events
-from barcode_pipeline.events.times import date_text, day_of
+from barcode_pipeline.events.times import SECONDS_PER_DAY, date_text, day_of
 from barcode_pipeline.rules.labels import score_events
 from barcode_pipeline.rules.tables import labels_table
 from barcode_pipeline.sequences.features import FEATURE_NAMES, FEATURE_VERSION, compute_features
 from barcode_pipeline.sequences.split import PART_NAMES, cut_time, lot_buckets, order_by_journey, split_events
 from barcode_pipeline.sequences.tables import feature_matrix, sequences_table
-from barcode_pipeline.sequences.training_set import write_training_set
+from barcode_pipeline.sequences.training_set import TrainingSet, write_training_set
 from barcode_pipeline.stale_dates import noted, replacing_rows
 from barcode_pipeline.workspace import Workspace
 
@@ -91,26 +91,45 @@ def make_sequences(workspace: Workspace, days: Sequence[int]) -> Rows:
     return noted(workspace, "epc_sequences", rows)
 
 
-def make_split(workspace: Workspace) -> dict[str, object]:
-    """Lay out all sequences by journey, split them, and write them for training; returns what they are."""
-    split = workspace.configuration.split
+def make_split(workspace: Workspace, judged_days: int | None = None) -> dict[str, object]:
+    """Lay out all sequences by journey, split them, and write them for training; returns what they are.
+
+    judged_days: the newest days, which are all that lies after the cut in time; without it the cut is where the
+    configured share of all events lies before it.
+    """
     days = workspace.sequences.days()
     sequences = workspace.sequences.read(days, ("epc_code", "event_time", "features"))
     labels = workspace.labels.read(days, LABELS)
     if len(labels) != len(sequences):
         raise _apart(workspace)
+    time = sequences.column("event_time").to_numpy().astype("datetime64[s]").astype(np.int64)
+    if judged_days is None:
+        cut = cut_time(time, workspace.configuration.split.train_share)
+    else:
+        cut = (int(day_of(time).max(initial=0)) - judged_days + 1) * SECONDS_PER_DAY
+    arrays, about = split_arrays(workspace, sequences, labels, cut)
+    dates = [date_text(day) for day in days]
+    about |= {"dates": dates, "first_date": dates[0] if days else None, "last_date": dates[-1] if days else None}
+    return write_training_set(workspace.training, arrays, {**about, "rows_of_dates": len(sequences)})
+
+
+def split_arrays(
+    workspace: Workspace, sequences: pa.Table, labels: pa.Table, cut: int
+) -> tuple[dict[str, np.ndarray], dict[str, object]]:
+    """(the arrays of a training set, what they are) of some sequences and their labels, in the order of their dates.
+
+    cut: the second from which on nothing is learnt. `source` counts in these tables.
+    """
+    split = workspace.configuration.split
     journeys = order_by_journey(sequences.column("epc_code"))
     time = sequences.column("event_time").to_numpy().astype("datetime64[s]").astype(np.int64)[journeys.source]
     lot = np.repeat(journeys.lot, np.diff(journeys.offsets))
-    cut = cut_time(time, split.train_share)
     part = split_events(time, lot, lot_buckets(journeys.lots), cut, split.held_out_lots, split.validation_lots)
     counts = np.bincount(part, minlength=len(PART_NAMES)).tolist()
-    about = {
+    about: dict[str, object] = {
         "feature_names": list(FEATURE_NAMES),
         "feature_version": FEATURE_VERSION,
         "cut": str(np.datetime64(cut, "s")),
-        "first_date": date_text(days[0]) if days else None,
-        "last_date": date_text(days[-1]) if days else None,
         "events": len(time),
         "journeys": len(journeys.lot),
         "lots": len(journeys.lots),
@@ -125,7 +144,20 @@ def make_split(workspace: Workspace) -> dict[str, object]:
         "part": part,
         "source": journeys.source,
     }
-    return write_training_set(workspace.training, arrays, about)
+    return arrays, about
+
+
+def rows_of_training_set(
+    workspace: Workspace, store: DateStore, training_set: TrainingSet, columns: Sequence[str]
+) -> pa.Table:
+    """What a store holds of the events of a training set, row by row."""
+    days = training_set.days
+    if sum(store.rows(day) or 0 for day in days) != training_set.about["rows_of_dates"]:
+        raise UserError(
+            f"{store.folder.name} and the training set do not hold the same events: materialise the assets up to "
+            "train_eval_split again."
+        )
+    return store.read_rows(days, np.asarray(training_set.source), columns)
 
 
 def write_wanted(store: DateStore, table: pa.Table, known: WithHistory, days: Sequence[int]) -> Rows:

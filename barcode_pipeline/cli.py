@@ -56,7 +56,10 @@ def _parser() -> argparse.ArgumentParser:
     intake.add_argument(
         "--print-range", action="store_true", help="print only FIRST...LAST, the dates with rows, for --partition-range"
     )
-    add("train", _train, "Train the LSTM and put it in service, then train its peers.")
+    add("train", _train, "Train the LSTM from nothing, put it in service unless it is worse, then train its peers.")
+    models = add("models", _models, "The models, their figures, and which is in service; promote one, or roll back.")
+    models.add_argument("action", choices=["list", "promote", "rollback"], nargs="?", default="list")
+    models.add_argument("file", nargs="?", metavar="FILE", help="of the model to promote")
     add("evaluate", _evaluate, "Judge the model in service and its peers, and write the report.")
     review = add("review", _review, "The events most worth an investigator's verdict, as a list or a file to fill in.")
     review.add_argument("--count", type=_positive, default=50, metavar="N", help="how many questions (default: 50)")
@@ -269,6 +272,20 @@ def _train(chosen: argparse.Namespace) -> None:
         note_model(place, "lstm_model")
         train_baselines(place, compute)
         note_model(place, "baseline_models")
+
+
+def _models(chosen: argparse.Namespace) -> None:
+    from barcode_pipeline.admission import models_table, promote, roll_back
+    from barcode_pipeline.models.registry import ModelRegistry
+
+    if (chosen.file is not None) != (chosen.action == "promote"):
+        raise UserError("`models promote FILE` takes a file, and nothing else does.")
+    if chosen.action == "list":
+        print(models_table(ModelRegistry(_open().models)))
+        return
+    with _open_alone("models") as place:
+        entry = promote(place, chosen.file) if chosen.action == "promote" else roll_back(place)
+    print(f"In service: {entry.model_file}, trained on {entry.trained_from} to {entry.trained_to}.")
 
 
 def _evaluate(chosen: argparse.Namespace) -> None:

@@ -111,7 +111,7 @@ class PlantingSection(_Section):
     passes: int = Field(default=3, ge=1, le=5)
     search_share: float = Field(default=0.4, gt=0, le=0.5)
     search_epochs: int = Field(default=6, ge=1)
-    suspect_probability: float = Field(default=0.3, gt=0, lt=1)
+    suspect_probability: float = Field(default=0.6, gt=0, lt=1)
     base_rate: float = Field(default=0.003, gt=0, lt=0.2)
     missed_reads: float = Field(default=0.3, ge=0, lt=1)
     # The families are checked where they are known, when the planter is asked for.
@@ -129,7 +129,7 @@ class PlantingSection(_Section):
 
 
 class ScoringSection(_Section):
-    false_alerts_per_10k: float = Field(default=5.0, ge=0, le=30)
+    false_alerts_per_10k: float = Field(default=4.0, ge=0, le=30)
 
 
 class EvaluationSection(_Section):
@@ -220,10 +220,38 @@ class MessagesSection(_Section):
         return self
 
 
+Nights = Annotated[int, Field(ge=1, le=30)]
+
+
+class DriftSection(_Section):
+    nights: Annotated[tuple[Nights, ...], Field(strict=False, min_length=1)] = (2, 7)
+    index_warn: float = Field(default=0.2, gt=0)
+    index_error: float = Field(default=0.5, gt=0)
+    chance: float = Field(default=0.001, gt=0, lt=1)
+    fewest_shipments: int = Field(default=30, ge=1)
+    against_nights: int = Field(default=30, ge=7, le=365)
+    unusual: float = Field(default=1.0, gt=0)
+    silent_days: int = Field(default=60, ge=1)
+    lowest_rows: int = Field(default=1000, ge=1)
+
+
+class NightlySection(_Section):
+    judged_days: int = Field(default=7, ge=1, le=90)
+    live_events: int = Field(default=200_000, ge=100)
+    replay_events: int = Field(default=100_000, ge=0)
+    replay_days: int = Field(default=365, ge=1)
+    journeys: int = Field(default=20_000, ge=1)
+    verdict_epcs: int = Field(default=500, ge=0)
+    epochs: int = Field(default=3, ge=1)
+    learning_rate: float = Field(default=0.001, gt=0)
+    questions: int = Field(default=20_000, ge=1)
+
+
 class RetentionSection(_Section):
     run_history_days: int = Field(default=90, ge=1)
     quarantine_days: int = Field(default=365, ge=1)
     reports: int = Field(default=30, ge=1)
+    models: int = Field(default=10, ge=0)
 
 
 class Configuration(_Section):
@@ -242,6 +270,8 @@ class Configuration(_Section):
     gate: GateSection = GateSection()
     alerts: AlertsSection = AlertsSection()
     messages: MessagesSection = MessagesSection()
+    drift: DriftSection = DriftSection()
+    nightly: NightlySection = NightlySection()
     retention: RetentionSection = RetentionSection()
 
 

@@ -103,10 +103,9 @@ def read_accounts(workspace: Workspace) -> Accounts:
 
 def judged_in(workspace: Workspace, training_set: TrainingSet) -> Judged:
     """The verdicts by row of the training set, for teachers, evaluation and the review list."""
-    row = _rows_of(workspace, verdicts := read_verdicts(workspace.verdicts), workspace.sequences.days())
-    judged, holds = judged_labels(verdicts, row, len(training_set))
+    found = judged_on(workspace, training_set.days)
     source = np.asarray(training_set.source)
-    return Judged(judged[source], holds[source])
+    return Judged(found.judged[source], found.holds[source])
 
 
 def judged_on(workspace: Workspace, days: Sequence[int]) -> Judged:

@@ -5,22 +5,21 @@ The assets and the command line call these.
 
 from __future__ import annotations
 
-import datetime
 import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from scipy.special import expit
 
+from barcode_pipeline.admission import admit
 from barcode_pipeline.alerts.reasons import explain
-from barcode_pipeline.chain import READ_COLUMNS, Rows, write_wanted
+from barcode_pipeline.chain import READ_COLUMNS, Rows, rows_of_training_set, write_wanted
 from barcode_pipeline.configuration import Configuration
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.files import current_folder, published_folder
@@ -35,7 +34,7 @@ from barcode_pipeline.models.calibration import Calibration, calibrate
 from barcode_pipeline.models.compute import Compute
 from barcode_pipeline.models.lstm import LstmModel, load_lstm, save_lstm, train_lstm
 from barcode_pipeline.models.network import Architecture
-from barcode_pipeline.models.registry import ModelRegistry
+from barcode_pipeline.models.registry import ModelEntry, ModelRegistry
 from barcode_pipeline.models.tables import SCORES_SCHEMA
 from barcode_pipeline.models.training import TrainingSettings
 from barcode_pipeline.rules.labels import score_events
@@ -59,22 +58,24 @@ CALIBRATIONS = "calibrations.json"
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A model and the file it was saved as."""
+    """A model, the file it was saved as, and what the journal says of it: whether it is in service."""
 
     path: Path
     model: LstmModel
+    entry: ModelEntry
 
 
 def train_model(workspace: Workspace, compute: Compute, say: Say = print) -> TrainedModel:
-    """Train the LSTM from nothing, save it and put it in service."""
-    registry = ModelRegistry(workspace.models)
+    """Train the LSTM from nothing, save it, and put it in service unless it is worse than the one that is."""
     material = material_of(workspace, read_training_set(workspace.training))
     model, _ = learn(workspace, material, workspace.configuration.model.layers, compute, say)
-    today = datetime.datetime.now(ZoneInfo(workspace.configuration.time.zone)).date()
-    path = registry.add(model, today)
-    registry.put_in_service(path)
-    say(f"in service: {path.name}")
-    return TrainedModel(path, model)
+    return admitted(workspace, model, say)
+
+
+def admitted(workspace: Workspace, model: LstmModel, say: Say) -> TrainedModel:
+    """A new model past the gate."""
+    entry = admit(workspace, model, say)
+    return TrainedModel(ModelRegistry(workspace.models).folder / entry.model_file, model, entry)
 
 
 def material_of(workspace: Workspace, training_set: TrainingSet) -> Material:
@@ -91,14 +92,9 @@ def material_of(workspace: Workspace, training_set: TrainingSet) -> Material:
 
 
 def _events_of(workspace: Workspace, training_set: TrainingSet) -> Events:
-    """The events of all dates, row by row as the training set holds them."""
-    table = workspace.enriched.read(workspace.enriched.days(), READ_COLUMNS)
-    if len(table) != len(training_set):
-        raise UserError(
-            "enriched_events and the training set do not hold the same events: materialise the assets up to "
-            "train_eval_split again."
-        )
-    return read_events(table, workspace.reference.sites).take(np.asarray(training_set.source))
+    """The events of a training set, row by row."""
+    table = rows_of_training_set(workspace, workspace.enriched, training_set, READ_COLUMNS)
+    return read_events(table, workspace.reference.sites)
 
 
 def learn(
@@ -132,7 +128,8 @@ def learn(
         search = number < passes
         shown = replace(material, planting=planting.search_settings()) if search else material
         lesson = teach(teachers, shown)
-        model = _train_lstm(workspace, material, names, lesson, layers, searching if search else settings, compute, say)
+        chosen = searching if search else settings
+        model = train_on_lesson(workspace, material, names, lesson, layers, chosen, compute, say)
         if search:
             suspects = confirmed.copy()
             # As the network itself has it: what is calibrated is calibrated on validation lots that still hold, as
@@ -143,7 +140,7 @@ def learn(
     return model, lesson
 
 
-def _train_lstm(
+def train_on_lesson(
     workspace: Workspace,
     material: Material,
     names: Sequence[str],
@@ -152,7 +149,9 @@ def _train_lstm(
     settings: TrainingSettings,
     compute: Compute,
     say: Say,
+    start: tuple[LstmModel, str] | None = None,
 ) -> LstmModel:
+    """Train an LSTM of some layers on a lesson by some teachers. start: a model to go on from, and its file's name."""
     configuration, training_set = workspace.configuration, material.training_set
     real = lesson.row[(lesson.train > 0) & (lesson.row != NO_ROW)]
     trained_on = np.asarray(training_set.time)[real]
@@ -163,6 +162,11 @@ def _train_lstm(
         "trained_to": str(np.datetime64(int(trained_on.max()), "s")) if len(trained_on) else None,
         "cut": training_set.about["cut"],
     }
+    if start is not None:
+        # What a chain of warm starts has learnt from reaches back to its first model.
+        about["warm_from"] = start[1]
+        begins = [moment for moment in (about["trained_from"], start[0].about.get("trained_from")) if moment]
+        about["trained_from"] = min(begins, default=None)
     if "planted" in names:
         about["planting"] = configuration.planting.model_dump(mode="json")
         about["suspects"] = 0 if material.suspects is None else int(material.suspects.sum())
@@ -179,7 +183,7 @@ def _train_lstm(
     )
     name = (
         f"{training_set.about['fingerprint']}-"
-        f"{_short_hash(asdict(architecture), asdict(settings), names, lesson.fingerprint())}"
+        f"{_short_hash(asdict(architecture), asdict(settings), names, lesson.fingerprint(), about.get('warm_from'))}"
     )
     return train_lstm(
         lesson.journeys,
@@ -192,6 +196,7 @@ def _train_lstm(
         about,
         ModelRegistry(workspace.models).checkpoint / f"{name}.pt",
         say,
+        None if start is None else start[0],
     )
 
 

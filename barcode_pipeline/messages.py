@@ -1,8 +1,9 @@
 """Telling people: each message once, in the log and to the receivers that are configured (`receivers`).
 
-A message is queued on disk before anything is sent, and sent by a thread that nobody waits for longer than a moment:
-a receiver that is dead or hangs delays nothing, and what did not arrive is sent again later, less and less often. A
-receiver gets a message at least once: twice only where the process ends between sending and noting it.
+A message is queued on disk before anything is sent, and sent by a thread per receiver that nobody waits for longer
+than a moment: a receiver that is dead or hangs delays nothing, other receivers neither, and what did not arrive is sent
+again later, less and less often. A receiver gets a message at least once: twice only where the process ends between
+sending and noting it.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import logging
 import sqlite3
 import threading
 import time
+import urllib.error
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.formats import FORMAT_VERSION
 
 Say = Callable[[str], None]
@@ -42,6 +45,8 @@ CREATE TABLE delivery (
 ) WITHOUT ROWID;
 """
 _log = logging.getLogger(__name__)
+_senders: dict[tuple[Path, str], threading.Thread] = {}
+"""Of this process, by outbox and receiver: one at a time, however long a receiver keeps it."""
 
 
 @dataclass(frozen=True)
@@ -96,14 +101,22 @@ class Outbox:
         self.send_waiting(now=now)
         return new
 
-    def send_waiting(self, wait: float = MOMENT, now: float | None = None) -> threading.Thread | None:
-        """Send what is due in a thread, and wait for it no longer than `wait` seconds."""
-        if not self.path.exists() or not self._due(time.time() if now is None else now):
-            return None
-        thread = threading.Thread(target=self._send_all, args=(now,), name="messages", daemon=True)
-        thread.start()
-        thread.join(wait)
-        return thread
+    def send_waiting(self, wait: float = MOMENT, now: float | None = None) -> list[threading.Thread]:
+        """Send what is due, a thread per receiver, and wait for them no longer than `wait` seconds in all."""
+        if not self.path.exists():
+            return []
+        started = []
+        for name in self._due(time.time() if now is None else now):
+            before = _senders.get((self.path, name))
+            if before is None or not before.is_alive():
+                thread = threading.Thread(target=self._send_all, args=(name, now), name=f"to {name}", daemon=True)
+                thread.start()
+                _senders[self.path, name] = thread
+                started.append(thread)
+        end = time.monotonic() + wait
+        for thread in started:
+            thread.join(max(0.0, end - time.monotonic()))
+        return started
 
     def waiting(self) -> list[Waiting]:
         """What has not arrived yet."""
@@ -116,23 +129,25 @@ class Outbox:
             ).fetchall()
         return [Waiting(Message(*row[:4]), *row[4:]) for row in rows]
 
-    def _due(self, now: float) -> bool:
+    def _due(self, now: float) -> list[str]:
+        """The receivers for whom something is due."""
         with self._file() as file:
-            return file.execute("SELECT 1 FROM delivery WHERE next <= ? LIMIT 1", (now,)).fetchone() is not None
+            rows = file.execute("SELECT DISTINCT receiver FROM delivery WHERE next <= ?", (now,)).fetchall()
+        return [name for (name,) in rows if name in self.receivers]
 
-    def _send_all(self, now: float | None) -> None:
-        for name, send in self.receivers.items():
-            # The first that does not arrive tells that the receiver is not there: the others are not tried.
-            while (message := self._claim(name, time.time() if now is None else now)) is not None:
-                try:
-                    send(message)
-                except Exception as error:
-                    # Whatever a receiver does, the night goes on. The error may hold an address that is a secret.
-                    self._failed(name, type(error).__name__, time.time() if now is None else now)
-                    _log.warning("%s did not take a message (%s): sent again later", name, type(error).__name__)
-                    break
-                with self._file() as file:
-                    file.execute("DELETE FROM delivery WHERE key = ? AND receiver = ?", (message.key, name))
+    def _send_all(self, name: str, now: float | None) -> None:
+        # The first that does not arrive tells that the receiver is not there: the others are not tried.
+        while (message := self._claim(name, time.time() if now is None else now)) is not None:
+            try:
+                self.receivers[name](message)
+            except Exception as error:
+                # Whatever a receiver does, the night goes on.
+                problem = _in_words(error)
+                self._failed(name, problem, time.time() if now is None else now)
+                _log.warning("%s did not take a message (%s): it is sent again later", name, problem)
+                return
+            with self._file() as file:
+                file.execute("DELETE FROM delivery WHERE key = ? AND receiver = ?", (message.key, name))
 
     def _claim(self, receiver: str, now: float) -> Message | None:
         """The oldest message that is due for a receiver, which is then this thread's to send."""
@@ -176,3 +191,10 @@ class Outbox:
                 file.execute("ROLLBACK")
                 raise
             file.execute("COMMIT")
+
+
+def _in_words(error: Exception) -> str:
+    """Without what it says, which may hold an address that is a secret."""
+    if isinstance(error, UserError):
+        return str(error)
+    return f"HTTP {error.code}" if isinstance(error, urllib.error.HTTPError) else type(error).__name__

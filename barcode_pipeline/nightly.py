@@ -53,22 +53,26 @@ def dates_to_make(workspace: Workspace, asset: str, asked: Sequence[int]) -> lis
 # ------------------------------------------------------------------ what the model was taught
 
 
-def note_training_set(workspace: Workspace) -> None:
-    """Enter what the training set was made from."""
+ALL_EVENTS, SOME_LOTS = "train_eval_split", "night_split"
+"""The training sets: of all events, and of a night's lots."""
+
+
+def note_training_set(workspace: Workspace, which: str = ALL_EVENTS) -> None:
+    """Enter what a training set was made from."""
     recipe = recipes(workspace)["train_eval_split"]
-    workspace.made.note("train_eval_split", {WHOLE: Entry(recipe, _to_learn_from(workspace))})
+    workspace.made.note(which, {WHOLE: Entry(recipe, _to_learn_from(workspace))})
 
 
-def note_model(workspace: Workspace, asset: str) -> None:
-    """Enter that `lstm_model` or `baseline_models` was trained on the training set."""
-    learnt = workspace.made.entries().get("train_eval_split", {}).get(WHOLE)
+def note_model(workspace: Workspace, asset: str, learnt_from: str = ALL_EVENTS) -> None:
+    """Enter that `lstm_model` or `baseline_models` was trained on a training set."""
+    learnt = workspace.made.of(learnt_from).get(WHOLE)
     if learnt is not None:
         workspace.made.note(asset, {WHOLE: Entry(_recipe_of_model(workspace, asset), learnt.source)})
 
 
 def fits(workspace: Workspace, asset: str) -> bool:
     """Whether a model was trained by the settings and on the features of today, on whatever rows."""
-    entry = workspace.made.entries().get(asset, {}).get(WHOLE)
+    entry = workspace.made.of(asset).get(WHOLE)
     return entry is not None and entry.recipe == _recipe_of_model(workspace, asset)
 
 
@@ -80,7 +84,7 @@ def _recipe_of_model(workspace: Workspace, asset: str) -> str:
 def _to_learn_from(workspace: Workspace) -> str:
     """A name of all that can be learnt from: another one where rows of any date or the feedback files have changed."""
     digest = hashlib.blake2b(digest_size=16)
-    for day, entry in sorted(workspace.made.entries().get(MERGED, {}).items()):
+    for day, entry in sorted(workspace.made.of(MERGED).items()):
         digest.update(f"{day} {entry.stamp}\n".encode())
     for file in sorted(list_raw_files(workspace.feedback)):
         digest.update(f"{file}\n".encode("utf-8", errors="surrogateescape"))
@@ -105,9 +109,9 @@ def why_a_night(workspace: Workspace, night: int) -> Reason:
     stale = {day for days in stale_dates(workspace).values() for day in days if day <= night}
     if stale:
         return Reason(True, f"{len(stale)} dates are out of date: {spans(sorted(stale))}")
-    if not workspace.made.entries().get(MERGED):
+    if not workspace.made.of(MERGED):
         return Reason(False, f"there are no rows up to {date_text(night)}")
-    entry = workspace.made.entries().get("lstm_model", {}).get(WHOLE)
+    entry = workspace.made.of("lstm_model").get(WHOLE)
     if entry is None:
         return Reason(True, "no model has been trained on these rows")
     if entry != Entry(_recipe_of_model(workspace, "lstm_model"), _to_learn_from(workspace)):

@@ -22,16 +22,22 @@ from barcode_pipeline.messages import Message, Send
 
 
 def receivers(section: MessagesSection, environment: Mapping[str, str] | None = None) -> dict[str, Send]:
-    """What gives a message to each receiver, by name; `UserError` where a variable is named and not set."""
+    """What gives a message to each receiver, by name. Where a variable is named and not set, sending is a `UserError`:
+    the message waits for it."""
     found = os.environ if environment is None else environment
+
+    def to_webhook(message: Message) -> None:
+        address = _secret(section.webhook_variable, found) or section.webhook
+        post(address, _secret(section.webhook_token_variable, found), message, section.seconds)
+
+    def to_mailbox(message: Message) -> None:
+        mail(section, _secret(section.smtp_password_variable, found), message)
+
     made: dict[str, Send] = {}
-    address = _secret(section.webhook_variable, found) or section.webhook
-    if address:
-        token = _secret(section.webhook_token_variable, found)
-        made["webhook"] = lambda message: post(address, token, message, section.seconds)
+    if section.webhook or section.webhook_variable:
+        made["webhook"] = to_webhook
     if section.email_to:
-        password = _secret(section.smtp_password_variable, found)
-        made["e-mail"] = lambda message: mail(section, password, message)
+        made["e-mail"] = to_mailbox
     return made
 
 
@@ -60,9 +66,7 @@ def mail(section: MessagesSection, password: str, message: Message) -> None:
     letter.set_content(message.text or message.subject)
     where = (section.smtp_host, section.smtp_port)
     if section.smtp_security == "tls":
-        server: smtplib.SMTP = smtplib.SMTP_SSL(
-            *where, timeout=section.seconds, context=ssl.create_default_context()
-        )
+        server: smtplib.SMTP = smtplib.SMTP_SSL(*where, timeout=section.seconds, context=ssl.create_default_context())
     else:
         server = smtplib.SMTP(*where, timeout=section.seconds)
     with server:

@@ -17,7 +17,7 @@ _CODE = {
     "enriched_events": 1,
     "rule_labels": 1,
     "epc_sequences": 2,
-    "train_eval_split": 1,
+    "train_eval_split": 2,
     "verdicts": 1,
     "lstm_model": 1,
     "baseline_models": 1,

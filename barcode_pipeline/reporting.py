@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
+from barcode_pipeline.admission import about_in_service, cut_of, kept_challenger
+from barcode_pipeline.chain import rows_of_training_set
 from barcode_pipeline.evaluation.headline import Figure, headline
 from barcode_pipeline.evaluation.metrics import (
     HELD_OUT_LOTS,
@@ -40,7 +43,7 @@ from barcode_pipeline.sequences.journey_features import JourneyFeatures
 from barcode_pipeline.sequences.split import HELD_OUT_LOTS as PART_HELD_OUT
 from barcode_pipeline.sequences.split import HELD_OUT_LOTS_EARLIER as PART_EARLIER
 from barcode_pipeline.sequences.split import KNOWN_LOTS as PART_KNOWN
-from barcode_pipeline.sequences.training_set import TrainingSet, read_training_set
+from barcode_pipeline.sequences.training_set import TrainingSet, newest_training_set
 from barcode_pipeline.workspace import Workspace
 
 Say = Callable[[str], None]
@@ -60,9 +63,9 @@ def make_report(workspace: Workspace, run_id: str, created_at: str, say: Say = p
     """Evaluate the model in service and its peers, write the report and append its rows to the log."""
     budget = workspace.configuration.scoring.false_alerts_per_10k
     model, model_path = ModelRegistry(workspace.models).load_in_service(budget)
-    training_set = read_training_set(workspace.training)
+    training_set = newest_training_set([workspace.training, workspace.night_training])
     replicates = workspace.configuration.evaluation.bootstrap_replicates
-    evaluated = np.flatnonzero(np.isin(training_set.part, (PART_KNOWN, PART_HELD_OUT, PART_EARLIER)))
+    evaluated = _evaluated(training_set, model)
     say(f"evaluating on {len(evaluated):,} events")
     events, rule_scores = _evaluation_events(workspace, training_set, evaluated)
     detections = _detections(workspace, training_set, evaluated, model, events, rule_scores)
@@ -81,7 +84,7 @@ def make_report(workspace: Workspace, run_id: str, created_at: str, say: Say = p
         rows,
         figures,
         _data_facts(workspace, training_set),
-        _model_facts(model, model_path),
+        about_in_service(ModelRegistry(workspace.models)) | _model_facts(model, model_path),
         plots,
         power,
         most_suspicious(workspace.scores, workspace.enriched, _days_after_cut(workspace, training_set),
@@ -95,12 +98,19 @@ def make_report(workspace: Workspace, run_id: str, created_at: str, say: Say = p
     return Report(folder, rows, figures, plots)
 
 
+def _evaluated(training_set: TrainingSet, model: LstmModel) -> np.ndarray:
+    """Rows that no training saw: a model that went on learning has seen known lots later than this set's cut."""
+    part = np.asarray(training_set.part)
+    unseen = np.isin(part, (PART_HELD_OUT, PART_EARLIER))
+    return np.flatnonzero(unseen | ((part == PART_KNOWN) & (np.asarray(training_set.time) >= cut_of(model))))
+
+
 def _evaluation_events(
     workspace: Workspace, training_set: TrainingSet, evaluated: np.ndarray
 ) -> tuple[EvaluationEvents, np.ndarray]:
     """(what is judged against what, scores of the rules (n, 5)) of the evaluated events."""
-    source = np.asarray(training_set.source)[evaluated]
-    table = workspace.labels.read(workspace.labels.days(), (*KEY_COLUMNS, *SCORES))
+    columns = (*KEY_COLUMNS, *SCORES)
+    table = rows_of_training_set(workspace, workspace.labels, training_set, columns).take(pa.array(evaluated))
     part = np.asarray(training_set.part)[evaluated]
     strata = {
         HELD_OUT_LOTS: part == PART_HELD_OUT,
@@ -109,7 +119,7 @@ def _evaluation_events(
     }
     rules = np.asarray(training_set.rule_labels)[evaluated]
     lot = np.unique(np.asarray(training_set.lot)[evaluated], return_inverse=True)[1]
-    scores = np.column_stack([table.column(name).to_numpy() for name in SCORES])[source]
+    scores = np.column_stack([table.column(name).to_numpy() for name in SCORES])
     verdicts = judged_in(workspace, training_set)
     judged, holds = verdicts.judged[evaluated], verdicts.holds[evaluated]
     truth = read_truth(workspace.truth)
@@ -118,7 +128,7 @@ def _evaluation_events(
     matched = match_truth(truth, table.select(list(KEY_COLUMNS)))
     return (
         EvaluationEvents(
-            lot, strata, rules, matched.truth[source], matched.visible[source], matched.aftermath[source],
+            lot, strata, rules, matched.truth, matched.visible, matched.aftermath,
             judged, holds,
         ),
         scores,
@@ -145,6 +155,9 @@ def _detections(
         Detections("rules", rule_scores / 100.0, events.rules),
         Detections("lstm", probabilities, model.calibration.alerts(probabilities)),
     ]
+    if (challenger := kept_challenger(workspace)) is not None:
+        probabilities = challenger.probabilities(some)[keep]
+        out.append(Detections("lstm_challenger", probabilities, challenger.calibration.alerts(probabilities)))
     for name, (probability, alert) in baseline_probabilities(workspace, some).items():
         out.append(Detections(name, probability[keep], alert[keep]))
     return out

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from barcode_pipeline.alerts.rarity import lot_rarity, oddity
 from barcode_pipeline.alerts.review import DISAGREE, ODD, RARE, RARE_GROUP, UNSURE, ReviewList, near_copies, review_list
-from barcode_pipeline.chain import READ_COLUMNS
+from barcode_pipeline.chain import READ_COLUMNS, rows_of_training_set
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.files import written_beside
 from barcode_pipeline.events.formats import KEY_COLUMNS, LABELS
@@ -26,7 +26,7 @@ from barcode_pipeline.models.registry import ModelRegistry
 from barcode_pipeline.sequences.features import FEATURE_NAMES
 from barcode_pipeline.sequences.journey_features import JourneyFeatures
 from barcode_pipeline.sequences.split import HELD_OUT_LOTS, HELD_OUT_LOTS_EARLIER
-from barcode_pipeline.sequences.training_set import read_training_set
+from barcode_pipeline.sequences.training_set import newest_training_set
 from barcode_pipeline.workspace import Workspace
 
 ANSWER_COLUMNS = ("verdict", "who", "when")
@@ -39,15 +39,13 @@ def make_review(workspace: Workspace, count: int, seed: int = 0) -> list[dict[st
 
     Lots that evaluation holds out are not asked about: their verdicts would teach nothing.
     """
-    training_set = read_training_set(workspace.training)
+    training_set = newest_training_set([workspace.training, workspace.night_training])
     model, _ = ModelRegistry(workspace.models).load_in_service(workspace.configuration.scoring.false_alerts_per_10k)
     probabilities = model.probabilities(JourneyFeatures(training_set.features, np.asarray(training_set.offsets)))
     thresholds = model.calibration.threshold
-    source, lot = np.asarray(training_set.source), np.asarray(training_set.lot)
-    table = workspace.enriched.read(workspace.sequences.days(), READ_COLUMNS)
-    if len(table) != len(training_set):
-        raise UserError("train_eval_split is older than enriched_events: materialise train_eval_split again.")
-    place = read_events(table, workspace.reference.sites).place[source]
+    lot = np.asarray(training_set.lot)
+    table = rows_of_training_set(workspace, workspace.enriched, training_set, READ_COLUMNS)
+    place = read_events(table, workspace.reference.sites).place
     serial_beyond = training_set.features[:, FEATURE_NAMES.index("serial_beyond")]
     rules = np.asarray(training_set.rule_labels)
     chosen = review_list(
@@ -63,7 +61,7 @@ def make_review(workspace: Workspace, count: int, seed: int = 0) -> list[dict[st
         candidates=~np.isin(training_set.part, (HELD_OUT_LOTS, HELD_OUT_LOTS_EARLIER)),
         odd=oddity(training_set.features, lot),
     )
-    keys = table.take(pa.array(source[chosen.row]))
+    keys = table.take(pa.array(chosen.row))
     return _rows(chosen, keys, probabilities[chosen.row, chosen.label], thresholds, rules[chosen.row, chosen.label])
 
 

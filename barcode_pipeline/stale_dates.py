@@ -42,6 +42,8 @@ OF_JOURNEYS = ("enriched_events", "rule_labels")
 """What of a date is decided by the journeys of its EPCs."""
 OF_LOTS = ("epc_sequences", "event_scores", "alerts")
 """What is decided by its lots: features look at the shipment."""
+OF_DATA = (MERGED, *OF_JOURNEYS, OF_LOTS[0])
+"""What is made without a model."""
 DATED = (MERGED, *OF_JOURNEYS, *OF_LOTS)
 """In the order in which they are made."""
 
@@ -69,10 +71,10 @@ def stale_dates(workspace: Workspace, assets: Sequence[str] = DATED) -> Days:
     """The days of each asset that are not what the intake, the tables and the configuration make, as far as is known
     before new rows are merged. Nothing is opened but the ledgers: a date costs a look at their entries."""
     first, last = partition_days(workspace)
-    sources, entries, wanted = workspace.intake.sources(), workspace.made.entries(), recipes(workspace)
+    sources, wanted = workspace.intake.sources(), recipes(workspace)
 
     def stale(asset: str) -> list[int]:
-        made, there = entries.get(asset, {}), set(store_of(workspace, asset).days())
+        made, there = workspace.made.of(asset), set(store_of(workspace, asset).days())
 
         def is_current(day: int) -> bool:
             entry = made.get(day)
@@ -89,7 +91,7 @@ def stale_dates(workspace: Workspace, assets: Sequence[str] = DATED) -> Days:
 def arrived_dates(workspace: Workspace) -> dict[int, str]:
     """The days whose rows in the intake are not those that were merged, with a name of what the intake holds."""
     first, last = partition_days(workspace)
-    made = workspace.made.entries().get(MERGED, {})
+    made = workspace.made.of(MERGED)
     sources = workspace.intake.sources()
     days = {day for day in sources.keys() | made.keys() if first <= day <= last}
     held = {day: sources.get(day, "") for day in days}
@@ -116,7 +118,7 @@ def changed_dates(workspace: Workspace, after: pa.Table, day: np.ndarray, days: 
 
 def _to_compare(workspace: Workspace, days: Sequence[int]) -> tuple[list[int], list[int]]:
     """(days whose file has to be compared with the new rows, days that have none). The others are the same for sure."""
-    made, there = workspace.made.entries().get(MERGED, {}), set(workspace.merged.days())
+    made, there = workspace.made.of(MERGED), set(workspace.merged.days())
     current = _merged_entries(workspace, days)
     new = [day for day in days if day not in there]
     return [day for day in days if day in there and not _same(made.get(day), current[day])], new
@@ -187,7 +189,7 @@ def replacing_rows(workspace: Workspace, after: pa.Table, day: np.ndarray, days:
     are entered after. after, day: as for `changed_dates`."""
     entries = _merged_entries(workspace, days)
     changed = changed_dates(workspace, after, day, days)
-    kept = workspace.made.entries().get(MERGED, {})
+    kept = workspace.made.of(MERGED)
     workspace.made.strike(changed)
     yield
     unchanged = {one: kept[one].stamp for one in set(days) - set(changed[MERGED]) if one in kept}

@@ -12,11 +12,15 @@ import pandas as pd
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.intake import TakenFile
 from barcode_pipeline.events.times import day_number
+from barcode_pipeline.serving.stores import export
 from barcode_pipeline.workspace import Workspace
 
 
 def take_in(workspace: Workspace, only: Collection[Path] | None = None) -> list[TakenFile]:
-    """Take in new and changed raw files, of some of them if given; `UserError` where there are none and never were."""
+    """Take in new and changed raw files, of some of them if given, and what came in live; `UserError` where there are
+    no raw files and never were."""
+    if only is None:
+        export(workspace)
     intake = workspace.intake
     if not intake.raw_files() and not intake.days():
         raise UserError(

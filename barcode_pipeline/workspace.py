@@ -9,6 +9,7 @@ from pathlib import Path
 
 from barcode_pipeline.alerts.tables import ALERTS_SCHEMA
 from barcode_pipeline.configuration import Configuration, load_configuration
+from barcode_pipeline.evaluation.tables_of_drift import DRIFT_SCHEMA
 from barcode_pipeline.events.date_store import DateStore
 from barcode_pipeline.events.enrichment import ENRICHED_SCHEMA
 from barcode_pipeline.events.formats import EVENT_SCHEMA
@@ -73,6 +74,10 @@ class Workspace:
     def alerts(self) -> DateStore:
         return DateStore(self.root / "data" / "alerts", ALERTS_SCHEMA)
 
+    def drift(self, part: str) -> DateStore:
+        """The figures of drift; part: `epc_sequences` or `event_scores`."""
+        return DateStore(self.root / "data" / "drift" / part, DRIFT_SCHEMA)
+
     @property
     def messages(self) -> Path:
         """The messages that were told or wait to be sent (`messages.Outbox`)."""
@@ -81,6 +86,11 @@ class Workspace:
     @property
     def training(self) -> Path:
         return self.root / "data" / "lstm_training"
+
+    @property
+    def night_training(self) -> Path:
+        """Like `training`, of a night: some lots of all."""
+        return self.root / "data" / "lstm_training_night"
 
     @property
     def models(self) -> Path:

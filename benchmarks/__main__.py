@@ -13,9 +13,11 @@ from pathlib import Path
 
 from barcode_pipeline.errors import UserError
 from benchmarks.data_plane import data_plane_ratio, growth_ratio
+from benchmarks.history_stores import history_stores
 from benchmarks.quiet import watch_others
 from benchmarks.results import RESULTS, Figure, table, write_results
 from benchmarks.rules import rules_events_per_second
+from benchmarks.serving import serving
 from benchmarks.training import train_speedup
 from benchmarks.whole_run import whole_run
 from benchmarks.worlds import Worlds
@@ -31,6 +33,11 @@ FIGURES: dict[str, Measure] = {
     "train_epoch_seconds": train_speedup,
     "peak_memory_gb": whole_run,
     "run_seconds": whole_run,
+    "api_p50_ms_50_events": serving,
+    "api_p99_ms_50_events": serving,
+    "api_events_per_second": serving,
+    "api_history_latency_ratio": serving,
+    "api_history_ms_50_events": history_stores,
 }
 """Which function measures a figure; one function may measure several at once."""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from barcode_pipeline.evaluation.resampling import MINIMUM_POSITIVES, Ranking, interval, lot_weights
+from barcode_pipeline.evaluation.resampling import MINIMUM_POSITIVES, Ranking, lot_weights
 from barcode_pipeline.events.formats import LABELS
 
 
@@ -39,7 +39,8 @@ class Questions:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One figure of both. difference: challenger - champion; low, high: its 95 % interval. better: +1 where more is
+    """One figure of both. difference: challenger - champion; low, high: its 90 % interval, beyond either end of which
+    it lies once in twenty: only one end is ever asked about. better: +1 where more is
     better, -1 where less is."""
 
     figure: str
@@ -56,7 +57,15 @@ class Comparison:
         """Worse by more than the margin, and beyond the noise."""
         gain = self.better * self.difference
         best_case = self.high if self.better > 0 else -self.low
-        return gain < -self.margin and best_case < 0
+        # Where no interval could be made, the difference itself decides.
+        return gain < -self.margin and not best_case >= 0
+
+    @property
+    def improved(self) -> bool:
+        """Better by more than the margin, and beyond the noise."""
+        gain = self.better * self.difference
+        worst_case = self.low if self.better > 0 else -self.high
+        return gain > self.margin and worst_case > 0
 
     def __str__(self) -> str:
         return (
@@ -70,15 +79,7 @@ MARGINS = {"PR-AUC": (1, 0.005), "recall": (1, 0.02), "false alerts per 10,000":
 ALERTS = "alerts per 10,000"
 MOST_MORE_ALERTS = 50.0
 """More alerts per 10,000 events than this on a window as it is are too many: whoever finds more finds some more of them
-rightly, so the margin is wide. Rules alone give about 90 in a simulated world."""
-
-
-    @property
-    def improved(self) -> bool:
-        """Better by more than the margin, and beyond the noise."""
-        gain = self.better * self.difference
-        worst_case = self.low if self.better > 0 else -self.high
-        return gain > self.margin and worst_case > 0
+rightly, so the margin is wide."""
 
 
 @dataclass(frozen=True)
@@ -95,10 +96,10 @@ class Decision:
         for one in self.comparisons:
             named |= {
                 one.figure: one.challenger,
-                f"{one.figure}, champion": one.champion,
-                f"{one.figure}, difference": one.difference,
-                f"{one.figure}, low": one.low,
-                f"{one.figure}, high": one.high,
+                f"{one.figure} (champion)": one.champion,
+                f"{one.figure} (difference)": one.difference,
+                f"{one.figure} (low)": one.low,
+                f"{one.figure} (high)": one.high,
             }
         return {name: value if np.isfinite(value) else None for name, value in named.items()}
 
@@ -116,6 +117,8 @@ def decide(
 
     Macro is over labels with at least 30 positives. Without one such label nothing can be told, and the champion stays.
     """
+    if not np.isfinite(challenger.probability).all():
+        return Decision(False, "it answers with what is no number: the model in service stays")
     lots = int(questions.lot.max()) + 1 if len(questions.lot) else 0
     positives = (questions.target & questions.counted).sum(axis=0)
     labels = np.flatnonzero(positives >= MINIMUM_POSITIVES)
@@ -124,7 +127,6 @@ def decide(
             False,
             f"no label has {MINIMUM_POSITIVES} positives in the window (most: {int(positives.max(initial=0))}), so "
             "that nothing can be told: the model in service stays",
-            (),
         )
     weights = lot_weights(lots, replicates, seed)
     first, second = (_figures(answers, questions, labels, weights) for answers in (champion, challenger))
@@ -183,8 +185,17 @@ def _compare_alerts(
 
 def _compare(name: str, champion: np.ndarray, challenger: np.ndarray, better: int, margin: float) -> Comparison:
     difference = challenger - champion
-    low, high = interval(difference) or (float("nan"), float("nan"))
+    low, high = _interval(difference)
     return Comparison(name, float(champion[0]), float(challenger[0]), float(difference[0]), low, high, better, margin)
+
+
+def _interval(values: np.ndarray) -> tuple[float, float]:
+    """Percentiles 5 and 95 of the samples, NaN where fewer than half of them have the figure."""
+    samples = values[1:][~np.isnan(values[1:])]
+    if np.isnan(values[0]) or len(samples) * 2 < len(values) - 1 or not len(samples):
+        return float("nan"), float("nan")
+    low, high = np.percentile(samples, [5, 95])
+    return float(low), float(high)
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

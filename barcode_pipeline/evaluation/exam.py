@@ -84,7 +84,7 @@ def examine(champion: LstmModel, challenger: LstmModel, paper: Paper, replicates
         raise UserError("There is no event on the days that judge a model: take in data of more days.")
     plain = _as_it_is(paper)
     # What either finds is left out, or a model that finds what the other overlooks would be charged with it.
-    suspects = paper.rule_labels.any(axis=1) | paper.judged.any(axis=1)
+    suspects = np.array(paper.rule_labels.any(axis=1) | paper.judged.any(axis=1))
     for model in (champion, challenger):
         found = (expit(model.scores(plain.journeys)) >= paper.suspect_probability).any(axis=1)
         suspects[plain.row[found]] = True
@@ -127,7 +127,7 @@ def _planted(paper: Paper, suspects: np.ndarray, copy: int) -> _Sheet:
 
 
 def _sheet(paper: Paper, events: Events, row: np.ndarray, target: np.ndarray, counted: np.ndarray) -> _Sheet:
-    """Lay events out by journey and keep the journeys that are asked about. row, target, counted: by row of `events`."""
+    """Lay events out by journey and keep the journeys that are asked about. row, target, counted: by row of them."""
     features = compute_features(events, paper.reference, paper.rules.companies, paper.rules.v_max)
     order, offsets = journey_order(events)
     every = JourneyFeatures(features.values[order], offsets)

@@ -5,6 +5,8 @@ The same rows give the same bytes: dictionaries are cut down to a file's own wor
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,7 +25,7 @@ from barcode_pipeline.events.times import date_text, day_number
 
 _VERSION_KEY = b"barcode_pipeline.format"
 _WRITERS = 2
-_DATED = "-".join(("[0-9]" * 4, "[0-9]" * 2, "[0-9]" * 2)) + ".parquet"
+_DATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\.parquet")
 
 
 class DateStore:
@@ -44,7 +46,15 @@ class DateStore:
 
     def days(self) -> list[int]:
         """The days that have a file, ascending."""
-        return sorted(day_number(path.stem) for path in self.folder.glob(_DATED))
+        return sorted(self.files())
+
+    def files(self) -> dict[int, os.DirEntry[str]]:
+        """The file of each day as the folder lists it, in no order: a store of years is looked at every night."""
+        try:
+            with os.scandir(self.folder) as entries:
+                return {day_number(entry.name[:10]): entry for entry in entries if _DATED.fullmatch(entry.name)}
+        except FileNotFoundError:
+            return {}
 
     def write(self, table: pa.Table, day_of_row: np.ndarray, days: Sequence[int]) -> dict[int, int]:
         """Write one file for each of `days`, also where a day has no rows; returns the rows of each day.
@@ -84,6 +94,26 @@ class DateStore:
             parts = list(pool.map(lambda path: self._read_one(path, names), paths))
         empty = pa.schema([self.schema.field(name) for name in names]).empty_table()
         return one_chunk(pa.concat_tables([empty, *parts])) if parts else empty
+
+    def read_rows(self, days: Sequence[int], rows: np.ndarray, columns: Sequence[str] | None = None) -> pa.Table:
+        """Some rows of some days, in the order given. rows: (N,) int64, counted over the days one after the other.
+
+        A day at a time is read and cut down, so that memory holds no more than what was asked for.
+        """
+        starts = np.concatenate([[0], np.cumsum([self.rows(day) or 0 for day in days])]).astype(np.int64)
+        order = np.argsort(rows, kind="stable")
+        bounds = np.searchsorted(rows[order], starts)
+        places = [place for place in range(len(days)) if bounds[place + 1] > bounds[place]]
+
+        def some_of(place: int) -> pa.Table:
+            wanted = rows[order[bounds[place] : bounds[place + 1]]] - starts[place]
+            return self.read([days[place]], columns).take(pa.array(wanted))
+
+        with ThreadPoolExecutor(_WRITERS) as pool:
+            parts = [self.read((), columns), *pool.map(some_of, places)]
+        back = np.empty(len(rows), dtype=np.int64)
+        back[order] = np.arange(len(rows))
+        return one_chunk(pa.concat_tables(parts)).take(pa.array(back))
 
     def rows(self, day: int) -> int | None:
         """Number of rows of a day's file as it lies on disk, None without a file."""

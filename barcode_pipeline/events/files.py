@@ -25,7 +25,9 @@ def written_beside(path: Path) -> Iterator[Path]:
 
 def remove_leftovers(folder: Path) -> None:
     """Remove what killed runs have left half-written in a folder; what a live process is writing stays."""
-    for leftover in folder.glob(".*.part"):
+    with os.scandir(folder) as entries:
+        leftovers = [Path(entry.path) for entry in entries if entry.name[0] == "." and entry.name.endswith(".part")]
+    for leftover in leftovers:
         if not _is_being_written(leftover):
             leftover.unlink(missing_ok=True)
 

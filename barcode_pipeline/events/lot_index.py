@@ -6,7 +6,6 @@ anew from them where it is missing or cannot be read.
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -145,8 +144,8 @@ class LotIndex:
 
 def _signatures(store: DateStore) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(days, size, time of change in ns) of a store's files, by day."""
-    days = store.days()
-    stats = [os.stat(store.path(day)) for day in days]
+    files = sorted(store.files().items())
+    days, stats = [day for day, _ in files], [file.stat() for _, file in files]
     size = np.fromiter((stat.st_size for stat in stats), np.int64, len(days))
     return np.array(days, dtype=np.int64), size, np.fromiter((stat.st_mtime_ns for stat in stats), np.int64, len(days))
 

@@ -52,6 +52,12 @@ class MadeDates:
                 found.setdefault(asset, {})[day] = Entry(*entry)
         return found
 
+    def of(self, asset: str) -> dict[int, Entry]:
+        """The entries of one asset by day."""
+        with self._ledger() as ledger:
+            rows = ledger.execute("SELECT day, recipe, source, stamp FROM made WHERE asset = ?", (asset,))
+            return {day: Entry(*entry) for day, *entry in rows}
+
     def note(self, asset: str, entries: Mapping[int, Entry]) -> None:
         """Enter dates of an asset, in the place of earlier entries."""
         with self._ledger() as ledger:

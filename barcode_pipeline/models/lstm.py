@@ -75,33 +75,43 @@ def train_lstm(
     about: dict[str, Any] | None = None,
     checkpoint: Path | None = None,
     say: Say = print,
+    start: LstmModel | None = None,
 ) -> LstmModel:
     """Train, stop early and calibrate. weight, validation: (N,) float (or bool for 1 and 0), the weights of events in
-    learning and in choosing."""
+    learning and in choosing. start: a model whose architecture, weights and scaling are gone on from; calibration and
+    thresholds are made anew all the same."""
     use, seen_in_validation = weight > 0, validation > 0
     if not use.any() or not validation.any():
         raise UserError(
             "There are too few events to train on and to validate by: take in more data, or lower "
             "split.validation_lots in configuration.toml."
         )
+    if start is not None:
+        architecture = start.network.architecture
     training_passes = distinct_training_passes(journeys, targets, weight, architecture.longest)
     validation_passes = distinct_training_passes(journeys, targets, validation, architecture.longest)
     torch.manual_seed(settings.seed)
     network = SequenceNetwork(architecture)
     steps = [some.weights > 0 for some in training_passes]
-    network.set_scaling(
-        np.concatenate([some.features[read] for some, read in zip(training_passes, steps, strict=True)]).astype(float),
-        np.concatenate([some.weights[read] for some, read in zip(training_passes, steps, strict=True)]).astype(float),
-    )
-    # Half a positive and half a negative more keep the rates off 0 and 1.
-    heavy = weight.astype(np.float64)
-    network.set_base_rates((heavy @ targets + 0.5) / (heavy.sum() + 1))
+    if start is not None:
+        network.load_state_dict(start.network.state_dict())
+    else:
+        parts = list(zip(training_passes, steps, strict=True))
+        network.set_scaling(
+            np.concatenate([some.features[read] for some, read in parts]).astype(float),
+            np.concatenate([some.weights[read] for some, read in parts]).astype(float),
+        )
+        # Half a positive and half a negative more keep the rates off 0 and 1.
+        heavy = weight.astype(np.float64)
+        network.set_base_rates((heavy @ targets + 0.5) / (heavy.sum() + 1))
     say(
         f"training on {int(use.sum()):,} events, {sum(int(read.sum()) for read in steps):,} of them distinct, "
         f"validating on {int(seen_in_validation.sum()):,}, on {compute.describe()}"
     )
     with compute.few_threads():
-        history = train_network(network, training_passes, validation_passes, settings, compute, checkpoint, say)
+        history = train_network(
+            network, training_passes, validation_passes, settings, compute, checkpoint, say, start is not None
+        )
     plain = LstmModel(network, Calibration(np.ones(5), np.zeros(5), np.full(5, 0.5)), {}, compute)
     chosen, rows = journeys.select(journeys.with_any(seen_in_validation))
     seen = seen_in_validation[rows]

@@ -71,7 +71,14 @@ class ModelRegistry:
         """Every model file, oldest first; one that the journal does not know has an entry of its name alone."""
         known = {entry.model_file: entry for entry in self._journal()}
         files = sorted((path for path in self.folder.glob("lstm_model_*.pt")), key=_age)
-        return [known.get(path.name, ModelEntry(model_file=path.name)) for path in files]
+        every = [known.get(path.name, ModelEntry(model_file=path.name)) for path in files]
+        current = self.in_service()
+        return [
+            entry.model_copy(update={"status": "promoted"})
+            if current is not None and entry.model_file == current.name
+            else entry
+            for entry in every
+        ]
 
     def entry(self, name: str) -> ModelEntry:
         """The entry of one model file; `UserError` where there is none."""
@@ -87,15 +94,17 @@ class ModelRegistry:
         self._write_journal([*others, entry])
 
     def put_in_service(self, path: Path, at: str = "", reason: str = "") -> None:
-        """Write it into the journal as promoted, then move the pointer."""
-        entry = self.entry(path.name)
-        self.record(
-            entry.model_copy(
-                update={"status": "promoted", "reason": reason or entry.reason, "in_service_since": at or None}
-            )
-        )
+        """Move the pointer, then write it into the journal as promoted.
+
+        The journal never names a model promoted that was not in service; where a run was killed in between, `entries`
+        knows it by the pointer, and it is written down before the pointer moves on.
+        """
+        if (current := self.in_service()) is not None and current.exists():
+            self.record(self.entry(current.name))
         with written_beside(self.folder / POINTER) as beside:
             beside.write_text(json.dumps({"model_file": path.name}) + "\n")
+        entry = self.entry(path.name)
+        self.record(entry.model_copy(update={"reason": reason or entry.reason, "in_service_since": at or None}))
 
     def in_service(self) -> Path | None:
         """The file of the model in service, None without one."""
@@ -123,16 +132,15 @@ class ModelRegistry:
         path = self.in_service()
         if path is None:
             raise UserError(f"No model is in service in {self.folder}: run `make run` or `barcode-pipeline train`.")
-        return load_lstm(path, compute).at_budget(budget), path
+        return self.load(path, compute).at_budget(budget), path
+
+    def load(self, path: Path, compute: Compute | None = None) -> LstmModel:
+        """A model of a file; `UserError` where it does not fit this program."""
+        return load_lstm(path, compute)
 
     def prune(self, keep: int) -> list[str]:
         """Remove models that were never in service, all but the newest `keep`; returns their names."""
-        current = self.in_service()
-        others = [
-            entry.model_file
-            for entry in self.entries()
-            if entry.status != "promoted" and (current is None or entry.model_file != current.name)
-        ]
+        others = [entry.model_file for entry in self.entries() if entry.status != "promoted"]
         gone = others[: max(0, len(others) - keep)]
         self._write_journal([entry for entry in self._journal() if entry.model_file not in gone])
         for name in gone:

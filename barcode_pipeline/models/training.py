@@ -77,9 +77,11 @@ def train_network(
     compute: Compute,
     checkpoint: Path | None = None,
     say: Say = print,
+    warm: bool = False,
 ) -> list[dict[str, float]]:
     """Fit the network in place and leave it at its best epoch; returns a row of figures per epoch.
 
+    warm: the network has been trained before; it is left as it is unless an epoch makes it better.
     checkpoint: where the state after each epoch is kept; a training that was killed goes on from there, and the
     file is removed at the end. say: takes a line of progress per epoch.
     """
@@ -88,6 +90,10 @@ def train_network(
     progress = _resume(checkpoint, network, optimizer, compute, say)
     resumed_at = progress.epoch
     train_on, validate_on = to_device(training, compute), to_device(validation, compute)
+    if warm and not progress.best_state:
+        progress.best_loss = validate(network, validate_on, compute)["validation_loss"]
+        progress.best_state = _state_of(network)
+        say(f"validation loss before: {progress.best_loss:.5f}")
     started = time.perf_counter()
     while not progress.finished(settings):
         torch.manual_seed(settings.seed * 100_003 + progress.epoch)
@@ -105,7 +111,7 @@ def train_network(
         progress.history.append(figures)
         if figures["validation_loss"] < progress.best_loss:
             progress.best_loss, progress.best_epoch = figures["validation_loss"], progress.epoch
-            progress.best_state = copy.deepcopy({k: v.cpu() for k, v in network.state_dict().items()})
+            progress.best_state = _state_of(network)
         progress.epoch += 1
         _keep(checkpoint, network, optimizer, progress)
         left = (time.perf_counter() - started) / (progress.epoch - resumed_at) * (settings.epochs - progress.epoch)
@@ -119,6 +125,10 @@ def train_network(
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
     return progress.history
+
+
+def _state_of(network: SequenceNetwork) -> dict[str, torch.Tensor]:
+    return copy.deepcopy({name: tensor.cpu() for name, tensor in network.state_dict().items()})
 
 
 def to_device(passes: list[DistinctPasses], compute: Compute) -> list[Batch]:

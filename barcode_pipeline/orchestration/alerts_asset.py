@@ -1,7 +1,9 @@
 """The asset `alerts`: what a night is for. It names its step of the chain (`alerting`) and shows what came of it."""
 
 # Dagster reads the annotation of `context` as it stands, so annotations are not postponed here.
+import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 
@@ -10,7 +12,7 @@ from barcode_pipeline.events.formats import LABELS
 from barcode_pipeline.events.times import date_text
 from barcode_pipeline.orchestration.failures import told_in_one_sentence
 from barcode_pipeline.orchestration.metadata import column_schema, dates_made
-from barcode_pipeline.orchestration.partitions import DAILY, dates_of_run, days_of
+from barcode_pipeline.orchestration.partitions import DAILY, dates_of_run, days_of, makes_stale_dates
 from barcode_pipeline.orchestration.resources import WorkspaceResource
 from barcode_pipeline.workspace import Workspace
 
@@ -32,6 +34,7 @@ def alerts(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> d
     `reports/alerts/` has a page and a CSV file per date.
     """
     from barcode_pipeline.alerting import make_alerts
+    from barcode_pipeline.news import tell_alerts, tell_stopped_models
 
     with told_in_one_sentence():
         place = workspace.open()
@@ -40,6 +43,11 @@ def alerts(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> d
         for day in sorted(asked & rows.keys()):
             if rows[day]:
                 context.add_asset_metadata(_shown(place, day), partition_key=date_text(day))
+        # A range by hand is history, and no news.
+        if makes_stale_dates(context.run) or len(asked) == 1:
+            today = datetime.datetime.now(ZoneInfo(place.configuration.time.zone)).date()
+            tell_stopped_models(place, today, context.log.warning)
+            tell_alerts(place, list(rows), context.log.warning)
         return dates_made(context, place.alerts, rows)
 
 

@@ -16,12 +16,13 @@ from barcode_pipeline.events.enrichment import ENRICHED_SCHEMA
 from barcode_pipeline.events.formats import EVENT_SCHEMA, KEY_COLUMNS, LABELS
 from barcode_pipeline.events.verdicts import VERDICTS_SCHEMA
 from barcode_pipeline.models.tables import SCORES_SCHEMA
-from barcode_pipeline.nightly import note_model, note_training_set
+from barcode_pipeline.nightly import note_model
 from barcode_pipeline.orchestration.alerts_asset import alerts
 from barcode_pipeline.orchestration.failures import told_in_one_sentence
 from barcode_pipeline.orchestration.metadata import column_schema, copied_columns, dates_made, picture
 from barcode_pipeline.orchestration.partitions import DAILY, dates_of_run
 from barcode_pipeline.orchestration.resources import ComputeResource, WorkspaceResource
+from barcode_pipeline.orchestration.training_start import start_of
 from barcode_pipeline.orchestration.versions import file_version
 from barcode_pipeline.rules.tables import LABELS_SCHEMA
 from barcode_pipeline.sequences.tables import SEQUENCES_SCHEMA
@@ -105,19 +106,19 @@ def epc_sequences(context: dg.AssetExecutionContext, workspace: WorkspaceResourc
 
 
 @dg.asset(**_WHOLE, **_LEARNING, deps=[epc_sequences, rule_labels], kinds={"numpy"}, tags={"step": "split"})
-def train_eval_split(workspace: WorkspaceResource) -> dg.MaterializeResult:
-    """All sequences by journey, split by time and by lot, ready to be memory-mapped by training."""
-    from barcode_pipeline import chain
-
+def train_eval_split(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
+    """Sequences by journey, split by time and by lot, ready to be memory-mapped by training: all there are, or of a
+    night those of some lots."""
     with told_in_one_sentence():
+        from barcode_pipeline.retraining import make_training_set
+
         place = workspace.open()
-        about = chain.make_split(place)
-        note_training_set(place)
-        shown = {name: value for name, value in about.items() if name not in ("feature_names", "arrays")}
+        about = make_training_set(place, start_of(context.run))
+        shown = {name: value for name, value in about.items() if name not in ("feature_names", "dates")}
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": int(str(about["events"])),
-                "folder": dg.MetadataValue.path(str(place.training)),
+                "folder": dg.MetadataValue.path(str(place.night_training if "night" in about else place.training)),
                 "about": dg.MetadataValue.json(shown),
             },
             data_version=dg.DataVersion(str(about["fingerprint"])),
@@ -172,20 +173,29 @@ def verdicts(context: dg.AssetExecutionContext, workspace: WorkspaceResource) ->
 def lstm_model(
     context: dg.AssetExecutionContext, workspace: WorkspaceResource, compute: ComputeResource
 ) -> dg.MaterializeResult:
-    """The LSTM: trained on the split's lessons, calibrated on its validation lots, saved, and put in service."""
+    """The LSTM: trained on the split's lessons, calibrated on its validation lots and saved; put in service unless the
+    one that is does better on the newest days. A night goes on from that one, other runs train from nothing."""
     with told_in_one_sentence():
+        from barcode_pipeline.admission import about_in_service
         from barcode_pipeline.evaluation.plots import training_curves_png
-        from barcode_pipeline.learning import train_model
+        from barcode_pipeline.models.registry import ModelRegistry
+        from barcode_pipeline.retraining import train
 
         place = workspace.open()
-        trained = train_model(place, compute.choose(place), context.log.info)
-        note_model(place, "lstm_model")
-        model = trained.model
+        registry = ModelRegistry(place.models)
+        trained = train(place, start_of(context.run), compute.choose(place), context.log.info)
+        model, entry = trained.model, trained.entry
+        if entry.status != "promoted":
+            context.log.warning(f"{entry.model_file} was not let in: {entry.reason}")
         history = model.about["history"]
         best = min(history, key=lambda epoch: epoch["validation_loss"])
         return dg.MaterializeResult(
             metadata={
                 "file": dg.MetadataValue.path(str(trained.path)),
+                "let_in": entry.status == "promoted",
+                "decision": entry.reason,
+                "exam": dg.MetadataValue.json(entry.figures),
+                **{name.replace(" ", "_"): value for name, value in about_in_service(registry).items() if value},
                 "validation_macro_f1": float(best["validation_macro_f1"]),
                 "epochs": len(history),
                 "thresholds": dict(zip(LABELS, map(float, model.calibration.threshold), strict=True)),
@@ -193,7 +203,8 @@ def lstm_model(
                 "events_trained_on": int(model.about["events_trained_on"]),
                 "training_curve": dg.MetadataValue.md(picture(training_curves_png(history), "Training")),
             },
-            data_version=file_version(trained.path),
+            # What follows is made by the model in service, whichever that is.
+            data_version=file_version(registry.in_service() or trained.path),
         )
 
 

@@ -1,4 +1,5 @@
-"""The asset checks: what was written is weighed against what it was made from, on disk. All of them block.
+"""The asset checks: what was written is weighed against what it was made from, on disk. These block; those of
+drift (`drift_checks`) warn.
 
 A run over a range of dates evaluates a check once: it then looks at every date of the run, and a date with rows
 gets a result of its own.
@@ -15,6 +16,7 @@ import pyarrow.compute as pc
 from barcode_pipeline.configuration import GateSection
 from barcode_pipeline.events.formats import LABELS
 from barcode_pipeline.events.times import date_text
+from barcode_pipeline.orchestration.drift_checks import drift_checks
 from barcode_pipeline.orchestration.failures import told_in_one_sentence
 from barcode_pipeline.orchestration.partitions import DAILY, days_of, other_dates_made
 from barcode_pipeline.orchestration.resources import WorkspaceResource
@@ -223,4 +225,5 @@ checks = [
     date_check("epc_sequences", "same_rows", _SAME, same_rows("labels", "sequences")),
     date_check("event_scores", "same_rows", _SAME, same_rows("sequences", "scores")),
     verdict_rows_accounted,
+    *drift_checks,
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from barcode_pipeline.orchestration.partitions import STALE_TOO
+from barcode_pipeline.orchestration.training_start import CHALLENGES, GOES_ON
 from barcode_pipeline.stale_dates import DATED
 
 chain = dg.define_asset_job(
@@ -31,9 +32,16 @@ arrivals = dg.define_asset_job(
 nightly = dg.define_asset_job(
     "nightly",
     selection=dg.AssetSelection.all(),
-    tags=STALE_TOO,
+    tags={**STALE_TOO, **GOES_ON},
     description="The night of a date: what is out of date up to it, a new model, its scores, the report. The schedule "
     "leaves out the baselines once there are some.",
 )
 
-jobs = [chain, data, learn, arrivals, nightly]
+full_retrain = dg.define_asset_job(
+    "full_retrain",
+    selection=dg.AssetSelection.assets("train_eval_split", "verdicts", "lstm_model"),
+    tags=CHALLENGES,
+    description="A model from nothing, on all but the newest days, which judge it against the one in service.",
+)
+
+jobs = [chain, data, learn, arrivals, nightly, full_retrain]

@@ -93,10 +93,8 @@ def _remove_details(instance: dg.DagsterInstance, run_id: str, newest: _Newest) 
     removed = 0
     with storage.index_connection() as connection:
         of_run = _EVENTS.c.run_id == run_id
-        shown = _EVENTS.c.dagster_event_type.in_([kind.value for kind in _SHOWN_BY_DATE]) & _EVENTS.c.partition.isnot(
-            None
-        )
-        gone = of_run & ~shown & _EVENTS.c.id.notin_(newest.whole)
+        shown = _EVENTS.c.dagster_event_type.in_([kind.value for kind in _SHOWN_BY_DATE])
+        gone = of_run & ~(shown & _EVENTS.c.partition.isnot(None)) & _EVENTS.c.id.notin_(newest.whole)
         ids = sqlalchemy.select(_EVENTS.c.id).where(gone)
         connection.execute(AssetEventTagsTable.delete().where(AssetEventTagsTable.c.event_id.in_(ids)))
         removed += connection.execute(_EVENTS.delete().where(gone)).rowcount

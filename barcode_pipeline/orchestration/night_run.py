@@ -11,6 +11,7 @@ from dagster._core.definitions.reconstruct import ReconstructableRepository
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.files import current_folder
 from barcode_pipeline.events.times import date_text
+from barcode_pipeline.news import tell_failed_night
 from barcode_pipeline.nightly import fits, night_of
 from barcode_pipeline.orchestration.jobs import nightly
 from barcode_pipeline.workspace import Workspace
@@ -50,7 +51,11 @@ def run_night(workspace: Workspace, date: str) -> NightRun:
             tags={"dagster/partition": date_text(day)},
             asset_selection=night_selection(workspace),
         )
-        return NightRun(result.run_id, result.success, failures_of(result))
+        failures = failures_of(result)
+        if not result.success:
+            # Where no daemon runs, nobody else does.
+            tell_failed_night(workspace, date_text(day), failures)
+        return NightRun(result.run_id, result.success, failures)
 
 
 def failures_of(result: dg.JobExecutionResult | dg.ExecuteInProcessResult) -> list[str]:
@@ -59,6 +64,8 @@ def failures_of(result: dg.JobExecutionResult | dg.ExecuteInProcessResult) -> li
     for event in result.all_events:
         if event.is_step_failure:
             error = event.step_failure_data.error
+            while error and error.cause:
+                error = error.cause
             said = error.message.strip().removeprefix(_OF_A_SENTENCE) if error else "failed"
             failures.append(f"{event.step_key}: {said}")
         elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:

@@ -1,4 +1,4 @@
-"""The schedules: the night, and once a week the tidying up.
+"""The schedules: the night, once a week the tidying up, and once a month a training from nothing.
 
 A night that was missed because the machine was off is made up without more: Dagster evaluates the latest tick that it
 missed as soon as it runs again, and a night makes all that is out of date. Before its first tick on an instance nothing
@@ -10,7 +10,7 @@ import dagster as dg
 
 from barcode_pipeline.events.times import date_text
 from barcode_pipeline.nightly import night_before, why_a_night
-from barcode_pipeline.orchestration.jobs import nightly
+from barcode_pipeline.orchestration.jobs import full_retrain, nightly
 from barcode_pipeline.orchestration.maintenance import maintenance
 from barcode_pipeline.orchestration.night_run import night_selection
 from barcode_pipeline.orchestration.resources import WorkspaceResource
@@ -49,4 +49,13 @@ weekly_maintenance = dg.ScheduleDefinition(
     description="Removes what has been kept as long as the configuration says.",
 )
 
-schedules = [nightly_retrain, weekly_maintenance]
+monthly_challenger = dg.ScheduleDefinition(
+    name="monthly_challenger",
+    job=full_retrain,
+    cron_schedule="0 5 1 * *",
+    execution_timezone=_ZONE,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Trains from nothing, beside the nights that go on from one another: what those lose over time shows.",
+)
+
+schedules = [nightly_retrain, weekly_maintenance, monthly_challenger]

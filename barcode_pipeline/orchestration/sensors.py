@@ -12,7 +12,8 @@ from barcode_pipeline.events.times import date_text
 from barcode_pipeline.nightly import look_again, spans, stale_once_merged
 from barcode_pipeline.orchestration.jobs import arrivals
 from barcode_pipeline.orchestration.resources import WorkspaceResource
-from barcode_pipeline.stale_dates import DATED, arrived_dates
+from barcode_pipeline.orchestration.telling import failed_nights, messages
+from barcode_pipeline.stale_dates import DATED, OF_DATA, arrived_dates
 from barcode_pipeline.taking_in import take_in
 from barcode_pipeline.workspace import Workspace
 
@@ -65,7 +66,7 @@ def _request(place: Workspace, asked: str) -> dg.RunRequest | None:
     if key in ("", asked):
         return None
     stale = sorted({day for days in stale_once_merged(place).values() for day in days})
-    assets = DATED if place.model_pointer.exists() else DATED[:-2]
+    assets = DATED if place.model_pointer.exists() else OF_DATA
     return dg.RunRequest(
         run_key=key,
         partition_key=date_text(stale[-1]),
@@ -74,4 +75,4 @@ def _request(place: Workspace, asked: str) -> dg.RunRequest | None:
     )
 
 
-sensors = [raw_files]
+sensors = [raw_files, failed_nights, messages]

@@ -34,6 +34,10 @@ _BATCH, _FROM_BATCH, _ONWARD = shipments._BATCH, shipments._FROM_BATCH, shipment
 _LINK, _PLACE_LEVEL = shipments._LINK, shipments._PLACE_LEVEL
 
 
+class NotMade(ValueError):
+    """A move is taken away, or asked about, that the lot has not made."""
+
+
 def columns_of(moves: Moves) -> np.ndarray:
     """(n, 8) int64."""
     return np.stack([getattr(moves, name) for name in COLUMNS], axis=1).astype(np.int64)
@@ -65,7 +69,7 @@ class LotMoves:
     def change(self, changes: np.ndarray) -> None:
         """Add changes up: counts may be negative, and a move whose count comes to 0 goes.
 
-        changes: (n, 8) int64, distinct moves in their order. ValueError where a move is taken away that is not there.
+        changes: (n, 8) int64, distinct moves in their order. `NotMade` where a move is taken away that is not there.
         """
         if self._count + len(changes) > len(self._rows):
             larger = np.zeros((2 * (self._count + len(changes)), _NUMBERED + 2), dtype=np.int64)
@@ -73,7 +77,7 @@ class LotMoves:
             self._rows = larger
         self._count, whole, sound = _change(self._rows, self._count, self._sizes, changes)
         if not sound:
-            raise ValueError("a move is taken away that the lot has not made")
+            raise NotMade("a move is taken away that the lot has not made")
         if not whole:
             self._number_all(self.columns())
 
@@ -83,9 +87,7 @@ class LotMoves:
             self._sizes[:] = 0
             return
         lot = np.zeros(len(columns), dtype=np.int32)
-        numbered, _, sizes = shipments._number(
-            lot, time, place, step, from_time, from_place, from_step, count, serial
-        )
+        numbered, _, sizes = shipments._number(lot, time, place, step, from_time, from_place, from_step, count, serial)
         rows = self._rows[: len(columns)]
         rows[:, :_NUMBERED] = numbered
         rows[:, _RAW_PLACE], rows[:, _RAW_FROM] = place, from_place
@@ -95,7 +97,7 @@ class LotMoves:
     def features(self, asked: np.ndarray, values: np.ndarray, highest: np.ndarray) -> None:
         """Fill the features of some of the lot's moves. asked: (m, 8) int64, in their order; values: (m, 23)."""
         if not _answer(self._rows, self._count, self._sizes, asked, values, highest):
-            raise ValueError("a move is asked about that the lot has not made")
+            raise NotMade("a move is asked about that the lot has not made")
 
 
 @dataclass(frozen=True)
@@ -190,9 +192,7 @@ def _position(rows: np.ndarray, count: int, wanted: np.ndarray, other: int) -> i
 
 
 @compiled
-def _change(
-    rows: np.ndarray, count: int, sizes: np.ndarray, changes: np.ndarray
-) -> tuple[int, bool, bool]:
+def _change(rows: np.ndarray, count: int, sizes: np.ndarray, changes: np.ndarray) -> tuple[int, bool, bool]:
     """(how many rows there are now, whether all numbers still hold, whether all that was taken away was there)."""
     whole = True
     for change in range(len(changes)):
@@ -204,8 +204,7 @@ def _change(
                 return count, False, False
             if rows[at, _EPCS] == 0:
                 # A pass that is gone may have held a batch together.
-                for row in range(at, count - 1):
-                    rows[row] = rows[row + 1]
+                rows[at : count - 1] = rows[at + 1 : count].copy()
                 count -= 1
                 whole = False
             continue
@@ -213,8 +212,7 @@ def _change(
             return count, False, False
         if changes[change, _C_COUNT] == 0:
             continue
-        for row in range(count, at, -1):
-            rows[row] = rows[row - 1]
+        rows[at + 1 : count + 1] = rows[at:count].copy()
         count += 1
         rows[at, shipments._LOT] = 0
         rows[at, _T], rows[at, _RAW_PLACE], rows[at, _S] = (
@@ -229,9 +227,7 @@ def _change(
 
 
 @compiled
-def _near(
-    rows: np.ndarray, count: int, at: int, place: int, step: int, time: int
-) -> tuple[int, int, int, bool]:
+def _near(rows: np.ndarray, count: int, at: int, place: int, step: int, time: int) -> tuple[int, int, int, bool]:
     """What a new pass finds: (number of its place, of its site, of its batch, whether that can be told), -1 for what is
     new. Without a previous event place and step are 0 and `NOWHERE`, which is a place of its own."""
     found_place, found_site, batch = -1, -1, -1

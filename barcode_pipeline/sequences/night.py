@@ -15,8 +15,6 @@ import numpy as np
 from barcode_pipeline.events.lot_index import LotDates
 from barcode_pipeline.sequences.split import is_held_out
 
-_ODD = np.uint64(0x9E3779B97F4A7C15)
-
 
 @dataclass(frozen=True)
 class NightSample:
@@ -57,7 +55,7 @@ def choose_lots(index: LotDates, newest: int, live_from: int, sample: NightSampl
     bucket = np.zeros(len(lots), dtype=np.uint32)
     bucket[place] = index.bucket[near]
     held_out = is_held_out(bucket, sample.held_out_lots)
-    drawn = np.argsort(_mixed(lots ^ (np.uint64(newest) * _ODD)), kind="stable")
+    drawn = np.argsort(_mixed(lots ^ _mixed(np.array([newest], dtype=np.uint64))), kind="stable")
     first = _until(drawn[live[drawn] & held_out[drawn]], events, sample.live_events // 2)
     left = sample.live_events - int(events[first].sum())
     second = _until(drawn[live[drawn] & ~held_out[drawn]], events, left)

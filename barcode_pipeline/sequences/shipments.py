@@ -251,17 +251,13 @@ def _go_through(
 ) -> None:
     """Both by lot and second: add the moves before each row that is asked about, then look.
 
-    The parts of the state come one by one: taken out of a tuple in the loop, each would be counted as a reference
-    again and again, which took longer than all the rest.
+    Loops stand in the functions that are called, not around them: with each call, and with what is taken out of a
+    tuple, references to arrays are counted, which takes longer than adding a move.
     """
     move = 0
     for row in range(len(asked)):
         lot, time = asked[row, _LOT], asked[row, _TIME]
-        while move < len(moves) and (
-            moves[move, _LOT] < lot or (moves[move, _LOT] == lot and moves[move, _TIME] < time)
-        ):
-            _add(move, moves, lots, kinds, sites, edges, batches, places, ways, onward, links, seen)
-            move += 1
+        move = _add_until(lot, time, move, moves, lots, kinds, sites, edges, batches, places, ways, onward, links, seen)
         _look_at_lot(row, asked, lots, kinds, sites, edges, batches, places, ways, values)
         _look_at_companions(row, asked, onward_table, onward_batch, onward_place, batches, onward, values)
         highest[row] = lots[lot, _LOT_HIGHEST]
@@ -273,9 +269,11 @@ def _log_units(seconds: int) -> np.int64:
     return np.int64(np.rint(_LOG_UNITS * np.log1p(max(seconds, 0) / 60.0)))
 
 
-@inlined
-def _add(
-    row: int,
+@compiled
+def _add_until(
+    lot: int,
+    time: int,
+    begin: int,
     moves: np.ndarray,
     lots: np.ndarray,
     kinds: np.ndarray,
@@ -287,53 +285,59 @@ def _add(
     onward: np.ndarray,
     links: np.ndarray,
     seen: np.ndarray,
-) -> None:
-    """Count one move."""
-    count, time, step, lot = moves[row, _EPCS], moves[row, _TIME], moves[row, _STEP], moves[row, _LOT]
-    level, site, edge = step // DIRECTIONS, moves[row, _SITE_OF], moves[row, _EDGE]
-    lots[lot, _LOT_EVENTS] += count
-    kinds[lot * _KINDS + step, _KIND_EVENTS] += count
-    if seen[moves[row, _PLACE_LEVEL]] == 0:
-        seen[moves[row, _PLACE_LEVEL]] = 1
-        kinds[lot * _KINDS + level, _KIND_PLACES] += 1
-    if level <= 1:
-        # A serial that is none still tells that the lot was made.
-        lots[lot, _LOT_HIGHEST] = max(lots[lot, _LOT_HIGHEST], moves[row, _SERIAL], 0)
-    if sites[site, _AT_SITE] == 0:
-        sites[site, _FIRST] = time
-    batch, before = moves[row, _BATCH], moves[row, _FROM_BATCH]
-    sites[site, _AT_SITE] += count
-    sites[site, _LAST] = time
-    sites[site, _LAST_BATCH] = batch
-    sites[moves[row, _FROM_SITE], _LEFT] += count
-    edges[edge, _MADE] += count
-    moved = moves[row, _PLACE] != moves[row, _FROM_PLACE]
-    if moves[row, _FROM_STEP] != NOWHERE:
-        units = _log_units(time - moves[row, _FROM_TIME])
-        edges[edge, _SUM] += count * units
-        edges[edge, _SQUARES] += count * units * units
+) -> int:
+    """Count the moves of earlier lots, and of this lot before this second, from move `begin` on; the first left out."""
+    for row in range(begin, len(moves)):
+        of, when = moves[row, _LOT], moves[row, _TIME]
+        if of > lot or (of == lot and when >= time):
+            return row
+        count, step = moves[row, _EPCS], moves[row, _STEP]
+        level, site, edge = step // DIRECTIONS, moves[row, _SITE_OF], moves[row, _EDGE]
+        lots[of, _LOT_EVENTS] += count
+        kinds[of * _KINDS + step, _KIND_EVENTS] += count
+        if seen[moves[row, _PLACE_LEVEL]] == 0:
+            seen[moves[row, _PLACE_LEVEL]] = 1
+            kinds[of * _KINDS + level, _KIND_PLACES] += 1
+        if level <= 1:
+            # A serial that is none still tells that the lot was made.
+            lots[of, _LOT_HIGHEST] = max(lots[of, _LOT_HIGHEST], moves[row, _SERIAL], 0)
+        if sites[site, _AT_SITE] == 0:
+            sites[site, _FIRST] = when
+        batch, before = moves[row, _BATCH], moves[row, _FROM_BATCH]
+        sites[site, _AT_SITE] += count
+        sites[site, _LAST] = when
+        sites[site, _LAST_BATCH] = batch
+        sites[moves[row, _FROM_SITE], _LEFT] += count
+        edges[edge, _MADE] += count
+        moved = moves[row, _PLACE] != moves[row, _FROM_PLACE]
+        has_previous = moves[row, _FROM_STEP] != NOWHERE
+        if has_previous:
+            units = _log_units(when - moves[row, _FROM_TIME])
+            edges[edge, _SUM] += count * units
+            edges[edge, _SQUARES] += count * units * units
+            if moved:
+                places[moves[row, _FROM_PLACE]] += count
+                ways[moves[row, _WAY]] += count
+        if before == batch:
+            continue  # read again: still the same EPC in the same batch
+        if batches[batch, _IN_BATCH] == 0:
+            batches[batch, _AT_PLACE] = moves[row, _PLACE]
+            batches[batch, _AT_STEP] = step
+            batches[batch, _SINCE] = when
+        batches[batch, _IN_BATCH] += count
+        if not has_previous:
+            continue
+        if batches[before, _MOVED_ON] == 0:
+            batches[before, _MOVED_SINCE] = when
+        batches[before, _MOVED_ON] += count
         if moved:
-            places[moves[row, _FROM_PLACE]] += count
-            ways[moves[row, _WAY]] += count
-    if before == batch:
-        return  # read again: still the same EPC in the same batch
-    if batches[batch, _IN_BATCH] == 0:
-        batches[batch, _AT_PLACE] = moves[row, _PLACE]
-        batches[batch, _AT_STEP] = step
-        batches[batch, _SINCE] = time
-    batches[batch, _IN_BATCH] += count
-    if moves[row, _FROM_STEP] == NOWHERE:
-        return
-    if batches[before, _MOVED_ON] == 0:
-        batches[before, _MOVED_SINCE] = time
-    batches[before, _MOVED_ON] += count
-    if moved:
-        batches[before, _GONE] += count
-        onward[moves[row, _ONWARD_TO]] += count
-    links[moves[row, _LINK]] += count
-    if links[moves[row, _LINK]] > batches[before, _NEXT_COUNT]:
-        batches[before, _NEXT_COUNT] = links[moves[row, _LINK]]
-        batches[before, _NEXT] = batch
+            batches[before, _GONE] += count
+            onward[moves[row, _ONWARD_TO]] += count
+        links[moves[row, _LINK]] += count
+        if links[moves[row, _LINK]] > batches[before, _NEXT_COUNT]:
+            batches[before, _NEXT_COUNT] = links[moves[row, _LINK]]
+            batches[before, _NEXT] = batch
+    return len(moves)
 
 
 @inlined

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.files import current_folder, published_folder
 from barcode_pipeline.events.formats import FORMAT_VERSION
+from barcode_pipeline.events.times import day_number
 from barcode_pipeline.sequences.features import FEATURE_VERSION
 
 ARRAYS = ("features", "rule_labels", "offsets", "time", "lot", "part", "source")
@@ -25,7 +26,7 @@ class TrainingSet:
 
     features: (N, F) float16. rule_labels: (N, 5) bool. offsets: (J + 1,) int64; journey j is
     `offsets[j]:offsets[j + 1]`. time: (N,) int64 seconds. lot: (N,) int32. part: (N,) uint8 (`split`).
-    source: (N,) int64, row in the tables of all dates one after the other. about: cut, counts, fingerprint.
+    source: (N,) int64, row in the tables of `days` one after the other. about: cut, counts, fingerprint.
     """
 
     features: np.ndarray
@@ -39,6 +40,13 @@ class TrainingSet:
 
     def __len__(self) -> int:
         return len(self.features)
+
+    @property
+    def days(self) -> list[int]:
+        """The days that `source` counts in."""
+        if "dates" not in self.about:
+            raise UserError("The training set was made by an earlier program: materialise train_eval_split again.")
+        return [day_number(date) for date in self.about["dates"]]
 
 
 def write_training_set(folder: Path, arrays: Mapping[str, np.ndarray], about: dict[str, Any]) -> dict[str, Any]:
@@ -56,6 +64,14 @@ def write_training_set(folder: Path, arrays: Mapping[str, np.ndarray], about: di
             np.save(beside / f"{name}.npy", arrays[name], allow_pickle=False)
         (beside / "about.json").write_text(json.dumps(about, indent=1, sort_keys=True))
     return about
+
+
+def newest_training_set(folders: Sequence[Path]) -> TrainingSet:
+    """Of what these folders hold the training set that goes furthest; of equals the first."""
+    there = [read_training_set(folder) for folder in folders if current_folder(folder) is not None]
+    if not there:
+        return read_training_set(folders[0])
+    return max(there, key=lambda training_set: training_set.about["last_date"] or "")
 
 
 def read_training_set(folder: Path) -> TrainingSet:

@@ -107,7 +107,7 @@ def create_app(
     app.add_middleware(Envelope, keys=keys, rate=RateLimit(limits.per_second), metrics=service.metrics, open=OPEN_PATHS)
     _tell_errors(app, limits)
     _add_analysis(app, service, limits)
-    _add_state(app, service)
+    _add_state(app, service, lookers)
     _add_looking(app, service, lookers, feedback, review)
     return app
 
@@ -204,32 +204,40 @@ async def read_body(request: Request, limits: Limits) -> bytes:
 # ---------------------------------------------------------------------- state
 
 
-def _add_state(app: FastAPI, service: Service) -> None:
+def _add_state(app: FastAPI, service: Service, lookers: ThreadPoolExecutor) -> None:
     @app.get("/health", summary="Whether the process lives.", response_model=schema.Alive)
     async def health() -> Response:
         return _json({"status": "alive"})
 
     @app.get(
         "/ready",
-        summary="Whether requests are answered, and by which model.",
+        summary="Whether a model judges, and which.",
+        description="503 while the service starts, and while no LSTM is in service: the rules answer meanwhile.",
         response_model=schema.Ready,
-        responses={503: {"model": schema.Ready, "description": "The model is not loaded yet."}},
+        responses={503: {"model": schema.Ready, "description": "No model is loaded."}},
     )
     async def ready() -> Response:
         now = service.models.now
+        status = "starting" if not service.ready else "no model" if now.models.lstm is None else "ready"
         found = {
-            "status": "ready" if service.ready else "starting",
+            "status": status,
             **now.about(),
             "refused": [f"{what}: {why}" for what, why in now.refused],
         }
-        headers = None if service.ready else {"Retry-After": "1"}
-        return _json(found, 200 if service.ready else 503, headers)
+        if status == "ready":
+            return _json(found)
+        return _json(found, 503, {"Retry-After": "1"})
 
     @app.get(
         "/metrics", summary="Figures for Prometheus.", response_class=PlainTextResponse, responses=_errors(401, 429)
     )
     async def metrics() -> Response:
         service.metrics.set("waiting_events", service.waiting())
+        try:
+            sizes = await asyncio.get_running_loop().run_in_executor(lookers, service.history.sizes)
+        except HistoryDown:
+            sizes = {}  # the other figures are asked for all the more
+        service.metrics.replace("history_size", {(("kind", kind),): size for kind, size in sizes.items()})
         return PlainTextResponse(service.metrics.text(), media_type="text/plain; version=0.0.4")
 
     @app.get("/docs", include_in_schema=False)
@@ -352,8 +360,14 @@ def _tell_errors(app: FastAPI, limits: Limits) -> None:
     handler(HistoryDown, lambda _: _error(503, "the history does not answer: come again", retry=2))
     handler(UserError, lambda error: _error(503, str(error)))
     handler(UnknownEvents, lambda error: _error(404, "the event is not known", problems=error.problems))
-    handler(HTTPException, lambda error: _error(error.status_code, str(error.detail), headers=error.headers))
+    handler(HTTPException, _told)
     handler(RequestValidationError, lambda error: _error(422, "the request is malformed", problems=_problems(error)))
+
+
+def _told(error: HTTPException) -> Response:
+    if error.status_code == 400:  # a body that is no text at all
+        return _error(422, "the request is malformed", problems=[Problem(None, None, "the body is no valid JSON")])
+    return _error(error.status_code, str(error.detail), headers=error.headers)
 
 
 def _problems(error: RequestValidationError) -> list[Problem]:

@@ -110,6 +110,11 @@ class Transaction(Protocol):
         """Of the keys asked for, in their order."""
         ...
 
+    @property
+    def versions(self) -> Mapping[str, int] | None:
+        """Of the lots that were changed, once it has ended; None where versions stay while one process writes."""
+        ...
+
     def lots(self, versions: Mapping[str, int | None]) -> dict[str, LotNews]:
         """What is new of some lots since the versions that the caller knows."""
         ...
@@ -163,6 +168,11 @@ class History(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+def cursor_number(cursor: str | None) -> int:
+    """The number in a cursor, 0 without one. One of another store is taken for the number that it begins with."""
+    return int((cursor or "0").partition("-")[0])
 
 
 def keyless(time: int) -> str:

@@ -21,7 +21,7 @@ from barcode_pipeline.rules.labels import score_events
 from barcode_pipeline.rules.settings import RuleSettings
 from barcode_pipeline.sequences.features import compute_features
 from barcode_pipeline.sequences.journey_features import JourneyFeatures
-from barcode_pipeline.sequences.moves import Moves
+from barcode_pipeline.sequences.lot_moves import ReadyLots
 from barcode_pipeline.serving.readings import ReadingTable
 from barcode_pipeline.serving.rows import BY_MODEL, NO_MODEL, TOO_EARLY, VERDICT, label_bits
 
@@ -110,7 +110,7 @@ def known_events(given: Given, rows: np.ndarray, code_of_key: np.ndarray, codes:
     )
 
 
-def judge(events: Events, fresh: np.ndarray, moves: Moves | None, models: Models, settings: Settings) -> np.ndarray:
+def judge(events: Events, fresh: np.ndarray, moves: ReadyLots | None, models: Models, settings: Settings) -> np.ndarray:
     """The verdicts of the events in `fresh`, (F,) `VERDICT`.
 
     events: the whole known journeys of their EPCs. fresh: rows of them. moves: of their lots, as `compute_features`
@@ -168,7 +168,7 @@ def last_scores(model: LstmModel, values: np.ndarray, journeys: Journeys, wanted
     lengths = np.zeros(len(begins), dtype=np.int64)
     np.maximum.at(lengths, passes, steps + 1)
     out = np.empty((len(wanted), 5), dtype=np.float32)
-    network = model.network.to(model.compute.device).eval()
+    network = model.network if not model.network.training else model.network.eval()
     by_length = np.argsort(lengths, kind="stable")
     done, many = 0, max(1, _STEPS_AT_ONCE // longest)
     rank = np.empty(len(begins), dtype=np.int64)

@@ -13,19 +13,18 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from barcode_pipeline.sequences.moves import Moves, sum_moves
+from barcode_pipeline.sequences.lot_moves import COLUMNS, LotMoves, columns_of, split_changes
+from barcode_pipeline.sequences.moves import Moves
 from barcode_pipeline.serving.history import LotNews, Transaction
 
-_COLUMNS = ("time", "place", "step", "from_time", "from_place", "from_step", "count", "serial")
-
 MakeMoves = Callable[[Sequence[tuple[str, bytes]]], Moves]
-"""Moves of some journeys, (key, rows) each."""
+"""Moves of the journeys of one lot, (key, rows) each."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Lot:
     version: int
-    moves: Moves
+    moves: LotMoves
 
 
 class Lots:
@@ -45,57 +44,64 @@ class Lots:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def read(self, transaction: Transaction, lots: Sequence[str]) -> dict[str, _Lot]:
+    def read(self, transaction: Transaction, lots: Sequence[str]) -> dict[str, LotMoves]:
         """The moves of some lots as they are now in the history."""
         versions = {lot: self._kept[lot].version if lot in self._kept else None for lot in lots}
-        found = {lot: self._brought_up(lot, news) for lot, news in transaction.lots(versions).items()}
-        self._kept.update(found)
-        for lot in found:
+        for lot, news in transaction.lots(versions).items():
+            self._bring_up(lot, news)
             self._kept.move_to_end(lot)
-        while len(self._kept) > max(self._most, len(found)):
+        while len(self._kept) > max(self._most, len(versions)):
             self._kept.popitem(last=False)
-        return found
+        return {lot: self._kept[lot].moves for lot in lots}
 
-    def _brought_up(self, lot: str, news: LotNews) -> _Lot:
+    def _bring_up(self, lot: str, news: LotNews) -> None:
         if news.journeys is not None:
-            moves = self._make(news.journeys)
-            return _Lot(news.version, moves if len(moves.lots) else moves_of_bytes(lot, b""))
-        known = self._kept[lot].moves
+            self._kept[lot] = _Lot(news.version, LotMoves(columns_of(self._make(news.journeys))))
+            return
+        kept = self._kept[lot]
         if news.changes:
-            known = sum_moves([(known, 1), *((moves_of_bytes(lot, change), 1) for change in news.changes)])
-        return _Lot(news.version, known)
+            change = np.concatenate([columns_of_bytes(content) for content in news.changes])
+            added = split_changes(change, np.zeros(len(change), np.int64), [lot])
+            kept.moves.change(added.get(lot, change[:0]))
+        kept.version = news.version
 
-    def keep(self, changed: Mapping[str, Moves]) -> None:
-        """Take over what a transaction has written, where no version tells of it."""
-        for lot, moves in changed.items():
-            if lot in self._kept:
-                self._kept[lot] = _Lot(self._kept[lot].version, moves)
+    def change(self, changes: Mapping[str, np.ndarray]) -> None:
+        """Change lots as a transaction is about to; it is settled, or undone, when that has ended."""
+        for lot, change in changes.items():
+            self._kept[lot].moves.change(change)
+
+    def settle(self, changes: Mapping[str, np.ndarray], versions: Mapping[str, int] | None) -> None:
+        """versions: of the lots after the transaction; None where they stay while this process alone writes."""
+        if versions is None:
+            return
+        for lot, change in changes.items():
+            kept = self._kept[lot]
+            if versions.get(lot) == kept.version + 1:
+                kept.version += 1
+            else:
+                # Others came between: theirs and ours are read together, next time.
+                kept.moves.change(_undone(change))
+
+    def undo(self, changes: Mapping[str, np.ndarray]) -> None:
+        for lot, change in changes.items():
+            self._kept[lot].moves.change(_undone(change))
 
     def forget(self) -> None:
         self._kept.clear()
 
 
-def split_moves(moves: Moves) -> dict[str, Moves]:
-    """Moves lot by lot."""
-    bounds = np.searchsorted(moves.lot, np.arange(len(moves.lots) + 1))
-    out = {}
-    for number, lot in enumerate(moves.lots.to_pylist()):
-        rows = slice(bounds[number], bounds[number + 1])
-        columns = {name: getattr(moves, name)[rows] for name in _COLUMNS}
-        out[lot] = _of_one_lot(lot, columns)
+def _undone(change: np.ndarray) -> np.ndarray:
+    out = change.copy()
+    out[:, COLUMNS.index("count")] *= -1
     return out
 
 
-def bytes_of_moves(moves: Moves, times: int = 1) -> bytes:
-    """Moves of one lot, to be kept or sent; -1 times where they are taken away."""
-    columns = [getattr(moves, name) * (times if name == "count" else 1) for name in _COLUMNS]
-    return np.stack(columns, axis=1).astype("<i8").tobytes()
+def columns_of_bytes(content: bytes) -> np.ndarray:
+    """`lot_moves.COLUMNS` as they were kept."""
+    return np.frombuffer(content, dtype="<i8").reshape(-1, len(COLUMNS)).astype(np.int64)
 
 
 def moves_of_bytes(lot: str, content: bytes) -> Moves:
-    columns = np.frombuffer(content, dtype="<i8").reshape(-1, len(_COLUMNS)).T.copy()
-    return _of_one_lot(lot, dict(zip(_COLUMNS, columns, strict=True)))
-
-
-def _of_one_lot(lot: str, columns: Mapping[str, np.ndarray]) -> Moves:
-    return Moves(lot=np.zeros(len(columns["time"]), np.int32), lots=pa.array([lot]), **columns)
+    columns = np.ascontiguousarray(columns_of_bytes(content).T)
+    named = dict(zip(COLUMNS, columns, strict=True))
+    return Moves(lot=np.zeros(columns.shape[1], np.int32), lots=pa.array([lot], pa.string()), **named)

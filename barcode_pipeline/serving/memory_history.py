@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 
-from barcode_pipeline.serving.history import Alert, AlertFilter, Changes, LotNews
+from barcode_pipeline.serving.history import Alert, AlertFilter, Changes, LotNews, cursor_number
 
 
 class MemoryHistory:
@@ -56,9 +56,9 @@ class MemoryHistory:
         return list(self._keys_of_lot)[-most:]
 
     def alerts(self, after: str | None, chosen: AlertFilter, most: int) -> tuple[list[Alert], str | None]:
-        found = [(number, alert) for number, alert in self._alerts if number > int(after or 0) and chosen.takes(alert)][
-            :most
-        ]
+        found = [
+            (number, alert) for number, alert in self._alerts if number > cursor_number(after) and chosen.takes(alert)
+        ][:most]
         return [alert for _, alert in found], str(found[-1][0]) if found else after
 
     def live_days(self) -> dict[int, int]:
@@ -86,6 +86,7 @@ class MemoryHistory:
 class _MemoryTransaction:
     def __init__(self, history: MemoryHistory, journeys: list[bytes | None]) -> None:
         self.journeys = journeys
+        self.versions = None
         self.changes: Changes | None = None
         self._history = history
 

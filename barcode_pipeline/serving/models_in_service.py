@@ -82,7 +82,9 @@ class ModelsInService:
         with self._looking:
             before = self.now
             lstm = self._look("LSTM", before.lstm_file, self._registry.in_service, self._load_lstm)
-            svm = self._look("one-class SVM", before.svm_folder, lambda: current_folder(self._baselines), load_svm)
+            svm = self._look(
+                "one-class SVM", before.svm_folder, lambda: current_folder(self._baselines), self._load_svm
+            )
             after = replace(before, refused=tuple((what, why) for what, _, _, why in (lstm, svm) if why))
             if lstm[1] is not None:
                 models = replace(after.models, lstm=lstm[2], lstm_file=lstm[1].name)
@@ -116,13 +118,18 @@ class ModelsInService:
 
     def _load_lstm(self, path: Path) -> LstmModel:
         model = load_lstm(path, self._compute)
+        model.network.to(self._compute.device).eval()
         found = model.scores(JourneyFeatures(np.zeros((2, len(FEATURE_NAMES)), np.float16), np.array([0, 2])))
         if not np.isfinite(found).all():
             raise UserError(f"{path} gives no numbers: train again, or restore the file.")
         return model.at_budget(self._budget)
 
+    def _load_svm(self, folder: Path) -> Svm:
+        svm = load_svm(folder)
+        return replace(svm, calibration=svm.calibration.at_budget(self._budget))
 
-def load_svm(folder: Path) -> Svm | None:
+
+def load_svm(folder: Path) -> Svm:
     """The one-class machines of a folder of baselines; `UserError` where they do not fit this program."""
     detector = OneClassSvm.load(folder)
     try:

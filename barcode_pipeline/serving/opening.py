@@ -20,41 +20,23 @@ from barcode_pipeline.serving.answers import Endpoint
 from barcode_pipeline.serving.app import Limits, create_app
 from barcode_pipeline.serving.feedback import FeedbackDesk
 from barcode_pipeline.serving.fill import Filled, fill_history
-from barcode_pipeline.serving.history import History, HistoryDown
+from barcode_pipeline.serving.history import HistoryDown
 from barcode_pipeline.serving.judge import Settings
-from barcode_pipeline.serving.live_export import export_live
 from barcode_pipeline.serving.logs import log_json
 from barcode_pipeline.serving.models_in_service import ModelsInService
 from barcode_pipeline.serving.parity import Compared, compare, nightly_rows
-from barcode_pipeline.serving.redis_history import RedisHistory
 from barcode_pipeline.serving.requests import Refused
 from barcode_pipeline.serving.sample import Sample, read_sample
 from barcode_pipeline.serving.score_file import score_file
 from barcode_pipeline.serving.service import Options, Service, zone_clock
-from barcode_pipeline.serving.sqlite_history import SqliteHistory
+from barcode_pipeline.serving.stores import SQLITE, open_history, serving_folder
 from barcode_pipeline.workspace import Workspace
 
-SQLITE = "sqlite"
 
-
-def serving_folder(workspace: Workspace) -> Path:
-    """What the service keeps of its own."""
-    return workspace.root / "data" / "serving"
-
-
-def history_file(workspace: Workspace) -> Path:
-    return serving_folder(workspace) / "history.sqlite"
-
-
-def open_history(workspace: Workspace) -> History:
-    """The configured history; `UserError` where it cannot be reached."""
-    serving = workspace.configuration.serving
-    if serving.history == SQLITE:
-        return SqliteHistory(history_file(workspace))
-    try:
-        return RedisHistory(serving.history, serving.retention_days)
-    except HistoryDown as error:
-        raise UserError(f"{error}: start Redis at {serving.history}, or set serving.history to sqlite.") from error
+def open_models(workspace: Workspace) -> ModelsInService:
+    """The models, not loaded yet."""
+    # Matrices of one request are small: a card would wait for them longer than it computes.
+    return ModelsInService(workspace.models, Compute("cpu"), workspace.configuration.scoring.false_alerts_per_10k)
 
 
 def judge_settings(workspace: Workspace) -> Settings:
@@ -71,8 +53,7 @@ def open_service(workspace: Workspace) -> Service:
         most_lots=serving.lots_in_memory,
         retention_days=serving.retention_days,
     )
-    # Matrices of one request are small: a card would wait for them longer than it computes.
-    models = ModelsInService(workspace.models, Compute("cpu"), workspace.configuration.scoring.false_alerts_per_10k)
+    models = open_models(workspace)
     history = open_history(workspace)
     sample = Sample(serving_folder(workspace) / "answers", serving.sample_one_in)
     return Service(history, judge_settings(workspace), models, options, sample)
@@ -103,7 +84,7 @@ def app() -> FastAPI:
 def fill(workspace: Workspace, since: int | None = None) -> Filled:
     """Fill the history from the nightly data. since: a day, as days since 1970."""
     serving = workspace.configuration.serving
-    models = ModelsInService(workspace.models, budget=workspace.configuration.scoring.false_alerts_per_10k)
+    models = open_models(workspace)
     models.refresh()
     history = open_history(workspace)
     try:
@@ -118,7 +99,7 @@ def fill(workspace: Workspace, since: int | None = None) -> Filled:
 
 def score(workspace: Workspace, path: Path, endpoint: Endpoint) -> Any:
     """The answer to the rows of a file (`score_file`)."""
-    models = ModelsInService(workspace.models, budget=workspace.configuration.scoring.false_alerts_per_10k)
+    models = open_models(workspace)
     models.refresh()
     try:
         return score_file(path, endpoint, judge_settings(workspace), models.models(), workspace.configuration.time.zone)
@@ -127,30 +108,17 @@ def score(workspace: Workspace, path: Path, endpoint: Endpoint) -> Any:
         raise UserError(f"{path} was not judged: {told}. Correct these lines and try again.") from error
 
 
-def export(workspace: Workspace) -> dict[str, int]:
-    """Hand what came in live to the nightly chain, as raw files; nothing where no history is there."""
-    serving = workspace.configuration.serving
-    if serving.history == SQLITE and not history_file(workspace).exists():
-        return {}
-    history = open_history(workspace)
-    try:
-        return export_live(history, workspace.raw)
-    except HistoryDown as error:
-        raise UserError(f"{error}: try again.") from error
-    finally:
-        history.close()
-
-
 def parity(workspace: Workspace) -> list[Compared]:
     """The sample of answers judged again from the nightly data."""
     sample = read_sample(serving_folder(workspace) / "answers")
     registry = ModelRegistry(workspace.models)
+    budget = workspace.configuration.scoring.false_alerts_per_10k
     loaded: dict[str, LstmModel | None] = {}
 
     def model_of(name: str) -> LstmModel | None:
         if name not in loaded:
             path = registry.folder / name
-            loaded[name] = load_lstm(path) if path.exists() else None
+            loaded[name] = load_lstm(path).at_budget(budget) if path.exists() else None
         return loaded[name]
 
     return compare(sample, nightly_rows(workspace.merged, sample), model_of, judge_settings(workspace))

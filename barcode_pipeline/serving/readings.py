@@ -36,6 +36,7 @@ class ReadingTable:
 
     id: uint64. place: int32 into `places`. level, direction: int8. words: int32, as `Events.words`. identity: int64,
     equal where two readings in one second are one scan. rank: int64, their order by all columns. clean: as given.
+    texts: the same, to be kept.
     """
 
     id: np.ndarray
@@ -47,6 +48,7 @@ class ReadingTable:
     rank: np.ndarray
     places: Places
     clean: tuple[Clean, ...]
+    texts: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.id)
@@ -86,14 +88,16 @@ class Readings:
         return self._table, rows[: len(raw)], rows[len(raw) :]
 
     def _ids(self, raw: Sequence[Raw]) -> np.ndarray:
-        if unknown := {reading for reading in raw if reading not in self._id_of_raw}:
+        unknown = {reading for reading in raw if reading not in self._id_of_raw}
+        if len(self._id_of_raw) + len(unknown) > MOST:
+            self._id_of_raw.clear()
+            self._known = {int(number): self._known[int(number)] for number in self._table.id}
+            unknown = set(raw)
+        if unknown:
             self._learn(list(unknown))
         return np.fromiter((self._id_of_raw[reading] for reading in raw), np.uint64, len(raw))
 
     def _learn(self, raw: list[Raw]) -> None:
-        if len(self._id_of_raw) + len(raw) > MOST:
-            self._id_of_raw.clear()
-            self._known = {int(number): self._known[int(number)] for number in self._table.id}
         for reading, clean in zip(raw, clean_readings(raw), strict=True):
             number = id_of(clean)
             self._known[number] = clean
@@ -193,5 +197,5 @@ def read_readings(known: dict[int, Clean], sites: Sites) -> ReadingTable:
     numbered = np.unique(np.stack(identity, axis=1), axis=0, return_inverse=True)[1] if count else np.zeros(0, int)
     return ReadingTable(
         ids, events.place, events.level, events.direction, events.words, numbered.reshape(-1).astype(np.int64), rank,
-        events.places, clean,
+        events.places, clean, tuple(map(text_of, clean)),
     )  # fmt: skip

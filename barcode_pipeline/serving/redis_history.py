@@ -62,13 +62,17 @@ class RedisHistory:
             yield transaction
             if transaction.changes is not None:
                 pipe.multi()
-                self._queue(pipe, transaction.changes, {k for k, v in zip(keys, journeys, strict=True) if v is None})
+                new = {key for key, content in zip(keys, journeys, strict=True) if content is None}
+                grown = self._queue(pipe, transaction.changes, new)
                 try:
-                    pipe.execute()
+                    answers = pipe.execute()
                 except redis.WatchError as error:
                     raise Conflict from error
+                transaction.versions = {lot: int(answers[place]) for lot, place in grown.items()}
 
-    def _queue(self, pipe: Any, changes: Changes, new: set[str]) -> None:
+    def _queue(self, pipe: Any, changes: Changes, new: set[str]) -> dict[str, int]:
+        """Queue all commands; returns which answer gives the new version of each lot."""
+        grown = {}
         for key, rows in changes.journeys.items():
             pipe.set(_name("epc", key), rows, ex=self._retention)
         by_lot: dict[str, list[str]] = {}
@@ -77,6 +81,7 @@ class RedisHistory:
                 by_lot.setdefault(changes.lots[key], []).append(key)
         for lot, keys in by_lot.items():
             if lot in changes.moves:
+                grown[lot] = len(pipe)
                 pipe.incr(_name("version", lot))
                 pipe.rpush(_name("changes", lot), changes.moves[lot])
                 pipe.ltrim(_name("changes", lot), -_CHANGES_KEPT, -1)
@@ -98,6 +103,7 @@ class RedisHistory:
         for alert in changes.alerts:
             content = orjson.dumps([getattr(alert, name) for name in _ALERT])
             pipe.xadd(_name("alerts"), {"alert": content}, maxlen=_ALERTS_KEPT, approximate=True)
+        return grown
 
     # ------------------------------------------------------------------ looking
 
@@ -177,6 +183,7 @@ _ALERT = ("key", "time", "event_id", "reading", "location_id", "place", "labels"
 class _RedisTransaction:
     def __init__(self, client: redis.Redis, keys: Sequence[str], journeys: list[bytes | None]) -> None:
         self.journeys = journeys
+        self.versions: dict[str, int] = {}
         self.changes: Changes | None = None
         self._client = client
         self._keys = keys

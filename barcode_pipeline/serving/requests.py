@@ -6,6 +6,7 @@ published schema says of a request is written down in `schema`, and a test holds
 
 from __future__ import annotations
 
+import json
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
@@ -75,7 +76,7 @@ def read_request(body: bytes, zone: str, most: int) -> Scans:
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise Refused([Problem(None, None, f"the body is no valid JSON: {error}")]) from None
+        content = _with_huge_numbers(body, error)
     if not isinstance(content, dict):
         raise Refused([Problem(None, None, 'the body has to be an object: {"data": [...]}')])
     if "data" not in content:
@@ -86,6 +87,20 @@ def read_request(body: bytes, zone: str, most: int) -> Scans:
     if len(rows) > most:
         raise TooMany(len(rows), most)
     return read_rows(rows, zone)
+
+
+def _with_huge_numbers(body: bytes, error: orjson.JSONDecodeError) -> Any:
+    """The content of a body whose only fault is a number beyond all bounds: its row and field can then be told."""
+
+    def refuse(_: str) -> None:
+        raise ValueError
+
+    try:
+        if "number" not in str(error):
+            raise ValueError
+        return json.loads(body, parse_constant=refuse)
+    except (ValueError, RecursionError):
+        raise Refused([Problem(None, None, f"the body is no valid JSON: {error}")]) from None
 
 
 def read_rows(rows: list[Any], zone: str) -> Scans:
@@ -109,6 +124,8 @@ def read_rows(rows: list[Any], zone: str) -> Scans:
         if type(time) is not str or len(time) > LONGEST_TEXT:
             _text(number, "event_time", "" if time is None else time, problems)
             time = None
+        elif not time.isprintable():
+            _text(number, "event_time", time, problems)
         for field, value in (("epc_code", epc), ("scan_location", name), ("business_step", step), ("event_type", kind)):
             if value is not None and (type(value) is not str or len(value) > LONGEST_TEXT or not value.isprintable()):
                 _text(number, field, value, problems)
@@ -163,7 +180,7 @@ def _integer(row: int, field: str, value: object, problems: list[Problem]) -> in
     if value is None or (isinstance(value, str) and is_missing(value)):
         problems.append(Problem(row, field, f"{field} is missing"))
         return 0
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**63:
         value = int(value)
     if isinstance(value, str) and len(value) <= LONGEST_TEXT:
         numbers, readable = integers_from_words(clean_words(pa.array([value])))
@@ -199,6 +216,8 @@ def _text(row: int, field: str, value: object, problems: list[Problem]) -> None:
         # Blanks around a field are stripped; within it they would break the line of a file.
         if any(character < " " for character in value.strip()):
             problems.append(Problem(row, field, f"{field} holds a control character"))
+        elif any("\ud800" <= character <= "\udfff" for character in value):
+            problems.append(Problem(row, field, f"{field} holds half a character"))
     else:
         problems.append(Problem(row, field, f"{field} has {len(value)} characters, and may have {LONGEST_TEXT}"))
 

@@ -128,7 +128,7 @@ class Alive(BaseModel):
 
 
 class Ready(BaseModel):
-    status: Literal["ready", "starting"]
+    status: Literal["ready", "starting", "no model"]
     model: str | None = Field(description="File of the LSTM in service; null: the rules stand in, with a warning.")
     date: str | None = Field(default=None, description="Day of its training.")
     trained_to: str | None = None

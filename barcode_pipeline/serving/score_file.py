@@ -35,10 +35,10 @@ def score_file(path: Path, endpoint: Endpoint, settings: Settings, models: Model
 
 
 def read_file(path: Path, zone: str) -> Scans:
+    if not path.exists():
+        raise UserError(f"There is no file {path}.")
     try:
         blocks = list(read_raw_file(path, zone))
-    except FileNotFoundError:
-        raise UserError(f"There is no file {path}.") from None
     except UnreadableFile as error:
         raise UserError(f"{path} cannot be read: {error}.") from error
     rejected = pa.concat_tables([REJECTED_SCHEMA.empty_table(), *(block.rejected for block in blocks)])

@@ -97,6 +97,7 @@ class Service:
     def start(self) -> None:
         """Load the models, compile, read what the first requests need; then `ready` holds."""
         torch.set_num_threads(1)
+        pa.set_cpu_count(1)
         self.models.refresh()
         self._tell_models()
         for thread in self._threads:
@@ -127,6 +128,8 @@ class Service:
         return self._waiting
 
     def _judge_all(self) -> None:
+        # Of this very thread: OpenMP keeps it apart for each, and a second thread would be waited for on a busy core.
+        torch.set_num_threads(1)
         self._warm()
         while (job := self._jobs.get()) is not None:
             jobs, events, last = [job], len(job.scans), False
@@ -242,6 +245,5 @@ def warm_up(settings: Settings, models: ModelsInService, zone: str) -> None:
         for number in range(3)
     ]  # fmt: skip
     judging = Judging(MemoryHistory(), settings, models.models, zone_clock(zone))
-    pa.set_cpu_count(1)
     for some in (rows[:1], rows[1:], [{**rows[0], "epc_code": None, "event_time": "2025-07-01T10:00:00+09:00"}]):
         judging.judge([read_rows(some, zone)])

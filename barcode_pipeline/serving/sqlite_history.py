@@ -11,7 +11,7 @@ from typing import Any
 
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.formats import LABELS
-from barcode_pipeline.serving.history import Alert, AlertFilter, Changes, HistoryDown, LotNews
+from barcode_pipeline.serving.history import Alert, AlertFilter, Changes, HistoryDown, LotNews, cursor_number
 from barcode_pipeline.serving.rows import ROWS_VERSION
 
 _AT_ONCE = 500
@@ -155,7 +155,7 @@ class SqliteHistory:
         return [lot for (lot,) in self._connection().execute(query, (most,))]
 
     def alerts(self, after: str | None, chosen: AlertFilter, most: int) -> tuple[list[Alert], str | None]:
-        where, values = ["seq > ?"], [int(after or 0)]
+        where, values = ["seq > ?"], [cursor_number(after)]
         if chosen.since is not None:
             where.append("time >= ?")
             values.append(chosen.since)
@@ -210,6 +210,7 @@ class SqliteHistory:
 class _SqliteTransaction:
     def __init__(self, connection: sqlite3.Connection, journeys: list[bytes | None], epoch: int) -> None:
         self.journeys = journeys
+        self.versions = None
         self._connection = connection
         self._epoch = epoch
 

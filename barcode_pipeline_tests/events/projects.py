@@ -24,7 +24,8 @@ FIRST_DAY, LAST_DAY = day_number("2025-06-01"), day_number("2025-12-31")
 
 COLUMNS = ("epc_code", "event_time", "location_id", "scan_location", "business_step", "event_type")
 HEADER = "\t".join(COLUMNS)
-OTHER_EPC = "001.8804823.1293291.010004.20250701.900000001"
+# Of another lot: what happens to its own lot, an EPC's shipment features are meant to show.
+OTHER_EPC = "001.8804823.1293291.010005.20250701.900000001"
 GOOD_EPCS = tuple(f"001.8804823.1293291.010004.20250701.00000000{number}" for number in (1, 2, 3))
 
 

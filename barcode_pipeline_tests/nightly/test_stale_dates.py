@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -12,9 +13,10 @@ from barcode_pipeline import chain
 from barcode_pipeline.events.date_store import DateStore
 from barcode_pipeline.events.times import day_number
 from barcode_pipeline.nightly import note_model, note_training_set, stale_in_words, stale_once_merged, why_a_night
-from barcode_pipeline.stale_dates import DATED, arrived_dates, stale_dates
+from barcode_pipeline.stale_dates import DATED, OF_DATA, arrived_dates, noted, stale_dates
 from barcode_pipeline.workspace import Workspace
 from barcode_pipeline_tests.events.projects import (
+    HEADER,
     OTHER_EPC,
     dated_days,
     interim_bytes,
@@ -26,7 +28,7 @@ from barcode_pipeline_tests.events.projects import (
 )
 from barcode_pipeline_tests.nightly.nights import MAKERS, make_night
 
-DATA = DATED[:-2]
+DATA = OF_DATA
 NOTHING: dict[str, list[int]] = {asset: [] for asset in DATA}
 NEWEST = day_number("2025-12-31")
 
@@ -55,6 +57,11 @@ def stale(workspace: Workspace) -> dict[str, list[int]]:
     return stale_dates(workspace, DATA)
 
 
+def of_data(stale: dict[str, list[int]]) -> dict[str, list[int]]:
+    """Without what needs a model: none was trained here."""
+    return {asset: stale[asset] for asset in DATA}
+
+
 def deliver(workspace: Workspace, name: str, *lines: str) -> None:
     (workspace.raw / name).write_bytes(text(*lines))
     workspace.intake.take_in()
@@ -79,7 +86,7 @@ def test_an_ordinary_new_date_makes_no_other_date_stale(made: Workspace) -> None
     write_rows(made.raw / "new.csv", names, [fresh])
     made.intake.take_in()
     day = day_number("2025-08-20")
-    assert stale_once_merged(made) | {"event_scores": []} == {**{asset: [day] for asset in DATA}, "event_scores": []}
+    assert of_data(stale_once_merged(made)) == {asset: [day] for asset in DATA}
 
 
 def test_a_late_row_concerns_its_epc_then_its_lot(made: Workspace) -> None:
@@ -105,11 +112,42 @@ def test_a_late_row_concerns_its_epc_then_its_lot(made: Workspace) -> None:
     assert stale(made) == {asset: expected[asset] if asset != "merged_events" else [] for asset in DATA}
 
 
+def test_a_row_that_was_sent_first_and_is_dated_later_concerns_what_is_dated_before_it(made: Workspace) -> None:
+    warehouse = {"location_id": "16", "scan_location": "Songdo Plant Warehouse", "business_step": "WMS"}
+
+    def numbered(number: int, time: str, **fields: str) -> str:
+        return f"{scan(time, **fields)}\t{number}"
+
+    def deliver_numbered(name: str, *lines: str) -> None:
+        (made.raw / name).write_bytes(text(*lines, header=f"{HEADER}\tevent_id"))
+        made.intake.take_in()
+
+    days = {day: day_number(f"2025-07-{day:02}") for day in (3, 5, 7, 9)}
+    deliver_numbered(
+        "lot.csv",
+        numbered(3, "2025-07-03 09:00:00"),
+        numbered(10, "2025-07-05 09:00:00", **warehouse, event_type="WMS_Inbound"),
+        numbered(2, "2025-07-07 09:00:00", **warehouse, event_type="WMS_Outbound"),
+    )
+    make(made, list(days.values()))
+    assert stale(made) == NOTHING
+    # The second scan is numbered after it, stands at a higher level and is dated before it: it was sent too late. The
+    # third is numbered before it, and looks past the second from now on. The first is said as it was.
+    deliver_numbered("late.csv", numbered(4, "2025-07-09 09:00:00"))
+    concerned = [days[5], days[7], days[9]]
+    before = interim_bytes(made)
+    assert of_data(stale_once_merged(made)) == {**dict.fromkeys(DATA, concerned), "merged_events": [days[9]]}
+    make_night(made, days[9])
+    found = interim_bytes(made)
+    changed = {name.split("/")[1] for name in before if name.startswith("enriched") and before[name] != found[name]}
+    assert changed == {"2025-07-07.parquet", "2025-07-09.parquet", "2025-07-05.parquet"}
+
+
 def test_a_file_sent_twice_concerns_nothing_but_its_own_count(made: Workspace) -> None:
     shutil.copy(made.raw / "all.csv", made.raw / "again.csv")
     made.intake.take_in()
     before, days = interim_bytes(made), dated_days(made)
-    assert stale_once_merged(made) | {"event_scores": []} == {**NOTHING, "merged_events": days, "event_scores": []}
+    assert of_data(stale_once_merged(made)) == {**NOTHING, "merged_events": days}
     chain.make_merged(made, days)
     assert stale(made) == NOTHING and interim_bytes(made) == before
 
@@ -261,17 +299,13 @@ def test_nothing_at_all_needs_no_night(tmp_path: Path) -> None:
 
 def test_stale_dates_in_words(made: Workspace) -> None:
     first = day_number("2025-07-01")
-    words = stale_in_words({**NOTHING, "rule_labels": [first, first + 1, first + 2, first + 9], "event_scores": []})
+    words = stale_in_words({**{asset: [] for asset in DATED}, "rule_labels": [first, first + 1, first + 2, first + 9]})
     assert words == ["rule_labels      4 out of date: 2025-07-01...2025-07-03, 2025-07-10"]
 
 
 def make_scores_up_to_date(workspace: Workspace) -> None:
-    """Scores as if a model had made them: who makes them does not matter here."""
-    from barcode_pipeline.models.tables import SCORES_SCHEMA
-    from barcode_pipeline.stale_dates import noted
-
+    """Scores and alerts as if a model had made them: which ones does not matter here."""
     days = dated_days(workspace)
-    import numpy as np
-
-    workspace.scores.write(SCORES_SCHEMA.empty_table(), np.zeros(0, np.int64), days)
-    noted(workspace, "event_scores", dict.fromkeys(days, 0))
+    for asset, store in (("event_scores", workspace.scores), ("alerts", workspace.alerts)):
+        store.write(store.schema.empty_table(), np.zeros(0, np.int64), days)
+        noted(workspace, asset, dict.fromkeys(days, 0))

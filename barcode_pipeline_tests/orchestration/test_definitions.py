@@ -111,8 +111,9 @@ def test_what_runs_by_itself() -> None:
     assert schedules["nightly_retrain"].cron_schedule == "0 2 * * *"  # type: ignore[union-attr]
     assert {schedule.execution_timezone for schedule in schedules.values()} == {"Asia/Seoul"}  # type: ignore[union-attr]
     assert {schedule.default_status for schedule in schedules.values()} == {dg.DefaultScheduleStatus.RUNNING}
-    (sensor,) = defs.sensors or []
-    assert sensor.name == "raw_files" and sensor.default_status == dg.DefaultSensorStatus.RUNNING
+    sensors = {sensor.name: sensor.default_status for sensor in defs.sensors or []}
+    assert set(sensors) == {"raw_files", "failed_nights", "messages"}
+    assert set(sensors.values()) == {dg.DefaultSensorStatus.RUNNING}
 
 
 def test_the_page_says_when_the_model_or_the_scores_are_late() -> None:

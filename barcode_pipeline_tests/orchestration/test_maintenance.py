@@ -51,9 +51,8 @@ def test_runs_that_made_the_newest_stay_without_their_logs() -> None:
 
 def test_what_an_asset_without_dates_once_was_goes() -> None:
     with dg.instance_for_test() as instance:
-        both = [
-            dg.materialize([dated, whole], instance=instance, partition_key=f"2025-07-0{day}").run_id for day in (1, 2)
-        ]
+        dates = ("2025-07-01", "2025-07-02")
+        both = [dg.materialize([dated, whole], instance=instance, partition_key=date).run_id for date in dates]
         assert tidy_history(instance, later()) == RemovedHistory(runs=0, run_details=2)
         (left,) = instance.fetch_materializations(dg.AssetKey("whole"), limit=9).records
         assert left.run_id == both[1]

@@ -27,13 +27,14 @@ ALL = {
     "lstm_model",
     "baseline_models",
     "event_scores",
+    "alerts",
     "evaluation_report",
 }
 TRAINED = {"lstm_model", "baseline_models", "evaluation_report"}
 CHANGES = {
     '[time]\nzone = "UTC"': ALL,
     '[time]\nfirst_date = "2025-05-01"': ALL,
-    "[rules.thresholds]\njump = 50": {"rule_labels", "train_eval_split"} | TRAINED,
+    "[rules.thresholds]\njump = 50": {"rule_labels", "train_eval_split", "alerts"} | TRAINED,
     "[rules]\nfastest_truck_km_per_hour = 80": ALL - {"merged_events", "enriched_events", "verdicts"},
     '[rules]\nregistered_companies = ["8804823"]': ALL - {"merged_events", "enriched_events", "verdicts"},
     "[split]\ntrain_share = 0.7": {"train_eval_split"} | TRAINED,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import uvicorn
 from starlette.testclient import TestClient
 
 from barcode_pipeline.models.calibration import Calibration
@@ -117,11 +120,27 @@ def serving(
         yield client
 
 
-def wait_until_ready(client: TestClient) -> None:
-    import time
+@contextmanager
+def on_a_port(app: Any) -> Iterator[str]:
+    """A real server in a thread; its address."""
+    config = uvicorn.Config(app, port=0, log_config=None, access_log=False)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.02)
+        assert thread.is_alive()
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
 
+
+def wait_until_ready(client: TestClient) -> None:
     for _ in range(3000):
-        if client.get("/ready").status_code == 200:
+        if client.get("/ready").json()["status"] != "starting":
             return
         time.sleep(0.05)
     raise AssertionError("the service did not become ready")

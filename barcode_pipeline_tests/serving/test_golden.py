@@ -43,12 +43,8 @@ def refused(client: TestClient, step: dict[str, Any]) -> None:
 
 
 def rows_of(step: dict[str, Any]) -> list[Any]:
-    return [
-        event if not isinstance(event, dict) else spelt
-        for event, spelt in zip(
-            step["events"], events_of({"events": [e if isinstance(e, dict) else {} for e in step["events"]]}), strict=True
-        )
-    ]
+    spelt = events_of({"events": [event if isinstance(event, dict) else {} for event in step["events"]]})
+    return [event if not isinstance(event, dict) else whole for event, whole in zip(step["events"], spelt, strict=True)]
 
 
 def answered(client: TestClient, step: dict[str, Any]) -> None:

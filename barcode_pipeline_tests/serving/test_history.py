@@ -15,11 +15,11 @@ from barcode_pipeline.serving.judging import Judging
 from barcode_pipeline.serving.redis_history import RedisHistory
 from barcode_pipeline.serving.requests import read_rows
 from barcode_pipeline.serving.rows import ROW, unpack
-from barcode_pipeline.serving.service import zone_clock
+from barcode_pipeline.serving.service import warm_up, zone_clock
 from barcode_pipeline.serving.sqlite_history import SqliteHistory
 from barcode_pipeline_tests.serving.cases import EPC, EVENT
 from barcode_pipeline_tests.serving.conftest import Opened, RedisServer, free_port
-from barcode_pipeline_tests.serving.standins import plain_lstm, settings
+from barcode_pipeline_tests.serving.standins import FixedModels, plain_lstm, settings
 
 BIG = 2**64 - 1
 
@@ -151,6 +151,8 @@ def test_two_processes_with_one_epc_lose_no_event(opened: Opened) -> None:
         pytest.skip("the memory is of one thread")
     failed: list[BaseException] = []
     models = Models(plain_lstm())
+    # Compiled beforehand: who compiles within a transaction keeps the other waiting for longer than it waits.
+    warm_up(settings(), FixedModels(models), "Asia/Seoul")
 
     def work(number: int) -> None:
         desk = Judging(histories[number], settings(), lambda: models, zone_clock("Asia/Seoul"))

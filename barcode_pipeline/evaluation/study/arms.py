@@ -93,7 +93,7 @@ class Decide:
     sigmoid, else the plain one. rules_first: how
     many events of an EPC are left to the rules. rules_beside: whether a label that rules set is an alert as well."""
 
-    budget: float = 5.0
+    budget: float = 4.0
     calibrated: bool = True
     rules_first: int = 0
     rules_beside: bool = False

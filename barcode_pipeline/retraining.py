@@ -1,0 +1,121 @@
+"""The training of a night: it goes on from the model in service, at a cost that does not grow with history, or starts
+from nothing where it has to. No Dagster here.
+
+What a night learns from is a sample (`night_split`); what becomes of the new model is decided at the gate
+(`admission`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Literal
+
+from scipy.special import expit
+
+from barcode_pipeline.admission import cut_of
+from barcode_pipeline.chain import make_split
+from barcode_pipeline.errors import UserError
+from barcode_pipeline.events.times import day_number
+from barcode_pipeline.feedback import judged_in
+from barcode_pipeline.learning import TrainedModel, admitted, material_of, train_model, train_on_lesson
+from barcode_pipeline.models.compute import Compute
+from barcode_pipeline.models.lstm import LstmModel
+from barcode_pipeline.models.registry import ModelRegistry
+from barcode_pipeline.models.training import TrainingSettings
+from barcode_pipeline.night_split import make_night_split
+from barcode_pipeline.nightly import ALL_EVENTS, SOME_LOTS, fits, note_model, note_training_set
+from barcode_pipeline.sequences.training_set import TrainingSet, read_training_set
+from barcode_pipeline.teachers.registry import teachers_named
+from barcode_pipeline.teachers.teacher import Lesson, Material, teach
+from barcode_pipeline.teachers.thinning import thinned
+from barcode_pipeline.workspace import Workspace
+
+Say = Callable[[str], None]
+
+Start = Literal["by hand", "night", "challenger"]
+"""Who asks for a training. By hand: from nothing, with the configured cut. A night: from the model in service. A
+challenger: from nothing, with a night's cut, so that what a chain of warm starts has lost over time shows."""
+
+
+def needs_full_training(workspace: Workspace, reasons: Sequence[str] = ()) -> list[str]:
+    """Why a night has to train from nothing, in words; nothing where it can go on from the model in service.
+
+    reasons: what others know, that the data has drifted too far, say.
+    """
+    registry = ModelRegistry(workspace.models)
+    if registry.in_service() is None:
+        return ["no model is in service", *reasons]
+    try:
+        registry.load_in_service()
+    except UserError as error:
+        return [f"the model in service cannot be gone on from: {error}", *reasons]
+    # A model of other settings that was not let in is not tried again every night.
+    if not fits(workspace, "lstm_model"):
+        return ["features or settings are others than those of the last training", *reasons]
+    return list(reasons)
+
+
+def make_training_set(workspace: Workspace, start: Start, reasons: Sequence[str] = ()) -> dict[str, object]:
+    """Write what a training learns from; returns what it is."""
+    nightly = workspace.configuration.nightly
+    if start == "night" and not needs_full_training(workspace, reasons):
+        champion, _ = ModelRegistry(workspace.models).load_in_service()
+        about = make_night_split(workspace, cut_of(champion))
+        note_training_set(workspace, SOME_LOTS)
+        return about
+    about = make_split(workspace, None if start == "by hand" else nightly.judged_days)
+    note_training_set(workspace)
+    return about
+
+
+def train(
+    workspace: Workspace, start: Start, compute: Compute, say: Say = print, reasons: Sequence[str] = ()
+) -> TrainedModel:
+    """Train on what `make_training_set` wrote, and bring the model to the gate."""
+    why = [] if start != "night" else needs_full_training(workspace, reasons)
+    if start == "night" and not why:
+        trained = go_on(workspace, compute, say)
+        note_model(workspace, "lstm_model", SOME_LOTS)
+        return trained
+    if why:
+        say(f"trained from nothing: {'; '.join(why)}")
+    trained = train_model(workspace, compute, say)
+    note_model(workspace, "lstm_model", ALL_EVENTS)
+    return trained
+
+
+def go_on(workspace: Workspace, compute: Compute, say: Say = print) -> TrainedModel:
+    """Teach the model in service what a night has to teach, and bring the result to the gate."""
+    champion, path = ModelRegistry(workspace.models).load_in_service(compute=compute)
+    configuration = workspace.configuration
+    nightly, training = configuration.nightly, configuration.training
+    training_set = read_training_set(workspace.night_training)
+    lesson, material = night_lesson(workspace, champion, training_set)
+    settings = TrainingSettings(
+        nightly.epochs, nightly.epochs, training.batch_events, nightly.learning_rate, training.seed
+    )
+    layers = champion.network.architecture.layers
+    start = (champion, path.name)
+    model = train_on_lesson(workspace, material, training.teachers, lesson, layers, settings, compute, say, start)
+    return admitted(workspace, model, say)
+
+
+def night_lesson(workspace: Workspace, champion: LstmModel, training_set: TrainingSet) -> tuple[Lesson, Material]:
+    """What the configured teachers say of a night's events, on a bounded number of journeys.
+
+    The model in service says who is under suspicion: a search of its own would cost as much as the training.
+    """
+    configuration = workspace.configuration
+    names = configuration.training.teachers
+    # Of other nights other draws: anomalies that a chain of nights is shown are never the same.
+    seed = configuration.training.seed + day_number(training_set.about["night"])
+    material = replace(material_of(workspace, training_set), seed=seed)
+    verdicts = judged_in(workspace, training_set)
+    log_odds = champion.scores(material.journeys)
+    suspects = (expit(log_odds) >= configuration.planting.suspect_probability).any(axis=1)
+    # Of a judged EPC the rest of the lot may not be there: where verdicts teach, they alone speak of it.
+    suspects |= verdicts.judged.any(axis=1) if "verdicts" in names else verdicts.confirmed()
+    material = material.with_suspects(suspects)
+    lesson = teach(teachers_named(names, lambda: verdicts), material)
+    return thinned(lesson, configuration.nightly.journeys, (seed,)), material

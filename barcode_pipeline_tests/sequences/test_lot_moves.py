@@ -1,0 +1,112 @@
+"""A lot kept ready and changed in place has the moves, and gives the features, that all its journeys at once give."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from barcode_pipeline.events.journeys import NO_EVENT_ID, Events
+from barcode_pipeline.events.places import Places
+from barcode_pipeline.sequences.lot_moves import LotMoves, ReadyLots, columns_of, net_changes
+from barcode_pipeline.sequences.moves import Moves, moves_of, sum_moves
+from barcode_pipeline.sequences.shipments import shipment_features
+
+PLACES = Places(np.array([0, 1, 2, -1], np.int32), np.array([1, 2, 3, 99]), pa.array(["a", "b", "c", None]))
+
+
+def lot_codes(lot: int, serials: range) -> list[str]:
+    return [f"001.8804823.1203199.{lot:06}.20250701.{serial:09}" for serial in serials]
+
+
+CODES = pa.array(lot_codes(1, range(1, 9)) + lot_codes(2, range(5, 8)) + ["BROKEN"], pa.string())
+
+
+def events_of(rows: np.ndarray) -> Events:
+    """rows: (n, 6) of epc, time, level, direction, place, event id."""
+    epc, time, level, direction, place, event_id = rows.T
+    return Events(
+        epc.astype(np.int32), time.astype(np.int64), level.astype(np.int8), direction.astype(np.int8),
+        place.astype(np.int32), np.zeros(len(rows), np.int32),
+        np.where(event_id > 0, event_id, NO_EVENT_ID).astype(np.int64), CODES, PLACES,
+    )  # fmt: skip
+
+
+@st.composite
+def journeys(draw: st.DrawFn) -> np.ndarray:
+    """Events of few EPCs at few places, in seconds that are often the same or a few minutes apart."""
+    count = draw(st.integers(1, 40))
+    random = np.random.default_rng(draw(st.integers(0, 2**32)))
+    span = draw(st.sampled_from([5, 900, 20_000]))
+    return np.stack(
+        [
+            random.integers(-1, len(CODES), count),
+            1_750_000_000 + random.integers(0, span, count) * draw(st.sampled_from([1, 60, 300])),
+            random.integers(0, 7, count),
+            random.integers(0, 5, count),
+            random.integers(0, 4, count),
+            random.permutation(count) if draw(st.booleans()) else np.zeros(count, int),
+        ],
+        axis=1,
+    )
+
+
+def empty() -> dict[str, LotMoves]:
+    names = {".".join(code.split(".")[1:4]) if "." in code else code for code in CODES.to_pylist()}
+    return {name: LotMoves(np.zeros((0, 8), np.int64)) for name in names}
+
+
+@given(journeys(), st.integers(1, 6), st.randoms(use_true_random=False))
+@settings(max_examples=150, deadline=None)
+def test_changed_in_place_it_is_as_made_at_once(rows: np.ndarray, pieces: int, random: object) -> None:
+    lots, known = empty(), rows[:0]
+    for piece in np.array_split(rows, pieces):
+        touched = np.unique(piece[:, 0])
+        after = np.concatenate([known, piece])
+        before_of, after_of = (some[np.isin(some[:, 0], touched)] for some in (known, after))
+        before, asked = moves_of(events_of(before_of)), moves_of(events_of(after_of))
+        for lot, change in net_changes([(before, -1), (asked, 1)]).items():
+            lots[lot].change(change)
+        known = after
+        whole = moves_of(events_of(known))
+        expected = shipment_features(asked, whole)
+        found = ReadyLots(lots).features(asked)
+        assert np.array_equal(found.values, expected.values)
+        assert np.array_equal(found.highest, expected.highest)
+        assert sum(map(len, lots.values())) == len(whole)
+
+
+@given(journeys())
+@settings(max_examples=50, deadline=None)
+def test_a_change_and_its_opposite_leave_it_as_it_was(rows: np.ndarray) -> None:
+    half = len(rows) // 2
+    first, second = moves_of(events_of(rows[:half])), moves_of(events_of(rows))
+    lots = empty()
+    for lot, change in net_changes([(first, 1)]).items():
+        lots[lot].change(change)
+    there, back = net_changes([(first, -1), (second, 1)]), net_changes([(first, 1), (second, -1)])
+    for changes in (there, back):
+        for lot, change in changes.items():
+            lots[lot].change(change)
+    assert sum(map(len, lots.values())) == len(first)
+    asked = ReadyLots(lots).features(first)
+    expected = shipment_features(first, sum_moves([(second, 1), (second, -1), (first, 1)]))
+    assert np.array_equal(asked.values, expected.values)
+
+
+def test_columns_come_back() -> None:
+    moves = moves_of(events_of(np.array([[0, 100, 0, 0, 0, 0], [0, 200, 1, 0, 1, 0], [1, 100, 0, 0, 0, 0]])))
+    assert np.array_equal(LotMoves(columns_of(moves)).columns(), columns_of(moves))
+
+
+def test_what_is_not_there_is_told() -> None:
+    moves: Moves = moves_of(events_of(np.array([[0, 100, 0, 0, 0, 0]])))
+    lot = LotMoves(np.zeros((0, 8), np.int64))
+    with pytest.raises(ValueError, match="asked about"):
+        lot.features(columns_of(moves), np.zeros((1, 23), np.float32), np.zeros(1, np.int64))
+    gone = columns_of(moves)
+    gone[:, 6] = -1
+    with pytest.raises(ValueError, match="taken away"):
+        lot.change(gone)
