@@ -362,8 +362,9 @@ def _serve(chosen: argparse.Namespace) -> None:
 
 def _history(chosen: argparse.Namespace) -> None:
     from barcode_pipeline.events.times import day_number
+    from barcode_pipeline.serving.nightly import fill
 
-    filled = _opening().fill(_open(), None if chosen.since is None else day_number(chosen.since.isoformat()))
+    filled = fill(_open(), None if chosen.since is None else day_number(chosen.since.isoformat()))
     print(f"{filled.epcs:,} EPCs, {filled.scans:,} scans, {filled.new:,} of them new to the history.")
 
 

@@ -106,8 +106,10 @@ def read_paper(workspace: Workspace, first_second: int) -> Paper:
 
 def _lots(workspace: Workspace, window: Window, live_from: int) -> NightLots:
     nightly = workspace.configuration.nightly
-    held_out = workspace.configuration.split.held_out_lots
-    sample = NightSample(nightly.live_events, nightly.replay_events, nightly.replay_days, held_out)
+    split = workspace.configuration.split
+    sample = NightSample(
+        nightly.live_events, nightly.replay_events, nightly.replay_days, split.held_out_lots, split.validation_lots
+    )
     return choose_lots(window.index, window.newest, live_from, sample)
 
 

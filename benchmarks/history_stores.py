@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import redis
 
 from barcode_pipeline import chain
-from barcode_pipeline.serving import opening
+from barcode_pipeline.serving import nightly
 from barcode_pipeline.serving.fill import COLUMNS
 from barcode_pipeline.serving.history import LIVE, Changes, History
 from barcode_pipeline.serving.redis_history import RedisHistory
@@ -37,7 +37,7 @@ def history_stores(worlds: Worlds) -> dict[str, Figure]:
     workspace = worlds.workspace("api_history_stores", worlds.events)
     take_in(workspace)
     chain.make_merged(workspace, dates_with_rows(workspace))
-    opening.fill(workspace)
+    nightly.fill(workspace)
     lite = SqliteHistory(history_file(workspace))
     keys = [key for (key,) in lite._connection().execute("SELECT key FROM journeys ORDER BY key")]
     found = {"sqlite": _times(lite, keys)}

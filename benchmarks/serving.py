@@ -30,7 +30,7 @@ from barcode_pipeline import chain
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.learning import train_baselines, train_model
 from barcode_pipeline.models.compute import Compute
-from barcode_pipeline.serving import opening
+from barcode_pipeline.serving import nightly
 from barcode_pipeline.serving.readings import clean_of
 from barcode_pipeline.serving.rows import unpack
 from barcode_pipeline.serving.sqlite_history import SqliteHistory
@@ -107,7 +107,7 @@ def _filled(worlds: Worlds, purpose: str, events: int, epcs: int | None = None) 
     chain.make_merged(workspace, dates_with_rows(workspace))
     if epcs is not None:
         _keep_epcs(workspace, epcs)
-    opening.fill(workspace)
+    nightly.fill(workspace)
     return workspace
 
 

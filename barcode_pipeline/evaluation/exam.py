@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import expit
 
-from barcode_pipeline.errors import UserError
 from barcode_pipeline.evaluation.challenge import Answers, Decision, Questions, decide
 from barcode_pipeline.events.formats import LABELS
 from barcode_pipeline.events.hashes import lot_hashes
@@ -79,9 +78,9 @@ class _Sheet:
 
 
 def examine(champion: LstmModel, challenger: LstmModel, paper: Paper, replicates: int) -> Decision:
-    """Ask both and decide; `UserError` where the window has no events."""
+    """Ask both and decide; without an event in the window nothing can be told."""
     if not paper.in_window.any():
-        raise UserError("There is no event on the days that judge a model: take in data of more days.")
+        return Decision(False, "there is no event that neither has learnt from: the model in service stays")
     plain = _as_it_is(paper)
     # What either finds is left out, or a model that finds what the other overlooks would be charged with it.
     suspects = np.array(paper.rule_labels.any(axis=1) | paper.judged.any(axis=1))

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from barcode_pipeline.drifting import Drift
 
 
+MOST_DATES = 45
+"""Of a run over more dates the last ones are judged: enough to know what is usual, and what came before is history."""
+
+
 def drift_check(
     asset: str, description: str, judge: "Callable[[Workspace, list[int]], list[Drift]]"
 ) -> dg.AssetChecksDefinition:
@@ -30,7 +34,7 @@ def drift_check(
         asked = days_of(context.partition_keys)
         with told_in_one_sentence():
             others = other_dates_made(context.instance, context.run, asset, asked)
-            found = judge(workspace.open(), sorted({*asked, *others}))
+            found = judge(workspace.open(), sorted({*asked, *others})[-MOST_DATES:])
         for drift in found:
             if drift.figures:
                 context.op_execution_context.log_event(

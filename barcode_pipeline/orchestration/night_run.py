@@ -70,6 +70,6 @@ def failures_of(result: dg.JobExecutionResult | dg.ExecuteInProcessResult) -> li
             failures.append(f"{event.step_key}: {said}")
         elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             check = event.asset_check_evaluation_data
-            if not check.passed:
+            if not check.passed and check.blocking:
                 failures.append(f"{check.asset_key.to_user_string()}, check {check.check_name}: {check.description}")
     return failures

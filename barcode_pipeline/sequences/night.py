@@ -13,18 +13,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from barcode_pipeline.events.lot_index import LotDates
-from barcode_pipeline.sequences.split import is_held_out
+from barcode_pipeline.sequences.split import is_held_out, is_validation
 
 
 @dataclass(frozen=True)
 class NightSample:
     """live_events, replay_events: how many events the lots of each kind hold, about: the lot with which it is reached
-    is the last. replay_days: how far back lots are looked at. held_out_lots: one in so many is never trained on."""
+    is the last. replay_days: how far back lots are looked at. held_out_lots, validation_lots: as the split has them."""
 
     live_events: int
     replay_events: int
     replay_days: int
     held_out_lots: int
+    validation_lots: int
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ class NightLots:
 def choose_lots(index: LotDates, newest: int, live_from: int, sample: NightSample) -> NightLots:
     """The lots of the night of a day. newest: that day. live_from: lots with a row from this day on are live.
 
-    Held-out lots are drawn first, until they fill half of what is live: they are few, and headline figures are theirs.
-    Of the older ones none is: nothing is learnt from them.
+    Of live lots held-out ones are drawn first, until they fill a third: they are few, and headline figures are theirs.
+    Of older lots none is held out, nothing being learnt from those; half are validation's: thresholds need many lots.
     """
     first_day = newest - sample.replay_days + 1
     near = (index.day >= first_day) & (index.day <= newest)
@@ -55,12 +56,18 @@ def choose_lots(index: LotDates, newest: int, live_from: int, sample: NightSampl
     bucket = np.zeros(len(lots), dtype=np.uint32)
     bucket[place] = index.bucket[near]
     held_out = is_held_out(bucket, sample.held_out_lots)
+    validation = is_validation(bucket, sample.held_out_lots, sample.validation_lots)
     drawn = np.argsort(_mixed(lots ^ _mixed(np.array([newest], dtype=np.uint64))), kind="stable")
-    first = _until(drawn[live[drawn] & held_out[drawn]], events, sample.live_events // 2)
-    left = sample.live_events - int(events[first].sum())
-    second = _until(drawn[live[drawn] & ~held_out[drawn]], events, left)
-    replayed = _until(drawn[~live[drawn] & ~held_out[drawn]], events, sample.replay_events)
-    return NightLots(np.sort(lots[np.concatenate([first, second])]), np.sort(lots[replayed]), first_day)
+    chosen_live = _with_some_first(drawn[live[drawn]], held_out, events, sample.live_events, sample.live_events // 3)
+    older = drawn[~live[drawn] & ~held_out[drawn]]
+    replayed = _with_some_first(older, validation, events, sample.replay_events, sample.replay_events // 2)
+    return NightLots(np.sort(lots[chosen_live]), np.sort(lots[replayed]), first_day)
+
+
+def _with_some_first(lots: np.ndarray, some: np.ndarray, events: np.ndarray, budget: int, of_some: int) -> np.ndarray:
+    """Lots that hold `budget` events, about: of those in `some` (bool by lot) up to `of_some`, then of the others."""
+    first = _until(lots[some[lots]], events, of_some)
+    return np.concatenate([first, _until(lots[~some[lots]], events, budget - int(events[first].sum()))])
 
 
 def _until(lots: np.ndarray, events: np.ndarray, budget: int) -> np.ndarray:

@@ -69,6 +69,11 @@ def is_held_out(buckets: np.ndarray, held_out_lots: int) -> np.ndarray:
     return np.asarray(buckets % held_out_lots == 0)
 
 
+def is_validation(buckets: np.ndarray, held_out_lots: int, validation_lots: int) -> np.ndarray:
+    """(L,) bool, of the other lots one in `validation_lots`: it serves validation."""
+    return np.asarray(~is_held_out(buckets, held_out_lots) & (buckets // held_out_lots % validation_lots == 0))
+
+
 def split_events(
     time: np.ndarray, lot: np.ndarray, buckets: np.ndarray, cut: int, held_out_lots: int, validation_lots: int
 ) -> np.ndarray:
@@ -79,7 +84,7 @@ def split_events(
     time would leave too few positives to choose thresholds by.
     """
     held_out = is_held_out(buckets, held_out_lots)[lot]
-    validation = (buckets // held_out_lots % validation_lots == 0)[lot]
+    validation = is_validation(buckets, held_out_lots, validation_lots)[lot]
     late = time >= cut
     early_part = np.where(held_out, HELD_OUT_LOTS_EARLIER, np.where(validation, VALIDATION, TRAIN))
     return np.where(late, np.where(held_out, HELD_OUT_LOTS, KNOWN_LOTS), early_part).astype(np.uint8)

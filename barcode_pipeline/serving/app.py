@@ -105,11 +105,34 @@ def create_app(
         redirect_slashes=False,
     )
     app.add_middleware(Envelope, keys=keys, rate=RateLimit(limits.per_second), metrics=service.metrics, open=OPEN_PATHS)
+    _publish_schema(app, keys)
     _tell_errors(app, limits)
     _add_analysis(app, service, limits)
     _add_state(app, service, lookers)
     _add_looking(app, service, lookers, feedback, review)
     return app
+
+
+def _publish_schema(app: FastAPI, keys: Keys) -> None:
+    """Add to the schema what the endpoints read for themselves, and where keys are asked for."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            found = plain()
+            request = schema.AnalyseRequest.model_json_schema(ref_template="#/components/schemas/{model}")
+            found["components"]["schemas"] |= {"AnalyseRequest": request} | request.pop("$defs")
+            if keys.asked_for:
+                found["components"]["securitySchemes"] = {
+                    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+                    "bearer": {"type": "http", "scheme": "bearer"},
+                }
+                for path, methods in found["paths"].items():
+                    for operation in methods.values():
+                        operation["security"] = [] if path in OPEN_PATHS else [{"key": []}, {"bearer": []}]
+        return app.openapi_schema or {}
+
+    app.openapi = openapi  # type: ignore[method-assign]
 
 
 # ---------------------------------------------------------------------- the three endpoints

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from barcode_pipeline.sequences.lot_moves import NotMade, ReadyLots, net_changes
 from barcode_pipeline.sequences.moves import Moves, moves_of
+from barcode_pipeline.serving.clock import Clock
 from barcode_pipeline.serving.found import Found, find, find_keys, joined
 from barcode_pipeline.serving.history import Conflict, History, HistoryDown, Transaction
 from barcode_pipeline.serving.judge import Given, Models, Settings, find_scans, judge, known_events
@@ -26,14 +27,6 @@ from barcode_pipeline.serving.sample import Sample, Sampled
 from barcode_pipeline.serving.written import changes_of, sampled_of
 
 _ATTEMPTS = 20
-
-
-@dataclass(frozen=True)
-class Clock:
-    """The time of day: ms since 1970 UTC, and the day in the pipeline's zone. A test gives its own."""
-
-    now: Callable[[], int]
-    day: Callable[[int], int]
 
 
 class _Stages:

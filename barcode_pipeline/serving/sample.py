@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 
 from barcode_pipeline.events.times import date_text
 from barcode_pipeline.serving.readings import Clean, clean_of, text_of
@@ -57,13 +57,13 @@ class Sampled:
             "model": self.model,
             "cold_start": self.cold_start,
         }
-        return orjson.dumps(content) + b"\n"
+        return json.dumps(content).encode() + b"\n"
 
     @classmethod
     def of_line(cls, line: bytes) -> Sampled | None:
         """None where the line was cut off by a kill, or is of another version."""
         try:
-            content: dict[str, Any] = orjson.loads(line)
+            content: dict[str, Any] = json.loads(line)
             if content["version"] != SAMPLE_VERSION:
                 return None
             return cls(
@@ -77,7 +77,7 @@ class Sampled:
                 content["model"],
                 content["cold_start"],
             )
-        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, zlib.error):
+        except (KeyError, TypeError, ValueError, zlib.error):
             return None
 
 

@@ -14,11 +14,11 @@ from barcode_pipeline.events.formats import EVENT_SCHEMA
 from barcode_pipeline.events.raw_files import REJECTED_SCHEMA, UnreadableFile, read_raw_file
 from barcode_pipeline.events.text import decode, integers_from_words
 from barcode_pipeline.serving.answers import Endpoint, answer
+from barcode_pipeline.serving.clock import zone_clock
 from barcode_pipeline.serving.judge import Models, Settings
 from barcode_pipeline.serving.judging import Judging
 from barcode_pipeline.serving.memory_history import MemoryHistory
 from barcode_pipeline.serving.requests import Problem, Refused, Scans
-from barcode_pipeline.serving.service import zone_clock
 
 
 def score_file(path: Path, endpoint: Endpoint, settings: Settings, models: Models, zone: str) -> Any:

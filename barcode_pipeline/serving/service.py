@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import logging
 import queue
 import threading
@@ -10,7 +9,6 @@ import time
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import orjson
@@ -19,9 +17,10 @@ import torch
 
 from barcode_pipeline.events.formats import LABELS
 from barcode_pipeline.serving.answers import Endpoint, answer
+from barcode_pipeline.serving.clock import zone_clock
 from barcode_pipeline.serving.history import History, HistoryDown
 from barcode_pipeline.serving.judge import Settings
-from barcode_pipeline.serving.judging import Clock, Judging
+from barcode_pipeline.serving.judging import Judging
 from barcode_pipeline.serving.metrics import Metrics, service_metrics
 from barcode_pipeline.serving.models_in_service import ModelsInService
 from barcode_pipeline.serving.requests import Scans, read_rows
@@ -220,17 +219,6 @@ class Service:
             "model_in_service",
             {(("file", path.name), ("kind", kind)): 1.0 for kind, path in named.items() if path is not None},
         )
-
-
-def zone_clock(zone: str) -> Clock:
-    """The clock of this machine; days are those of the zone."""
-    place = ZoneInfo(zone)
-    epoch = datetime.date(1970, 1, 1)
-
-    def day(now: int) -> int:
-        return (datetime.datetime.fromtimestamp(now / 1000, place).date() - epoch).days
-
-    return Clock(lambda: time.time_ns() // 1_000_000, day)
 
 
 def warm_up(settings: Settings, models: ModelsInService, zone: str) -> None:

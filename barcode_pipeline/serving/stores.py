@@ -1,4 +1,4 @@
-"""Which history a project has, and where. What a nightly run needs of the live side too: it imports no server."""
+"""Which history a project has, where it lies, and what of it the intake is given."""
 
 from __future__ import annotations
 

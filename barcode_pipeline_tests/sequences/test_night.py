@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from barcode_pipeline.events.lot_index import LotDates
 from barcode_pipeline.sequences.night import NightSample, choose_lots
+from barcode_pipeline.sequences.split import is_validation
 
-SAMPLE = NightSample(live_events=1000, replay_events=500, replay_days=365, held_out_lots=5)
+SAMPLE = NightSample(live_events=1000, replay_events=500, replay_days=365, held_out_lots=5, validation_lots=6)
 
 
 def index_of(history: int, lots_per_day: int = 2, rows: int = 20, lasting: int = 30) -> LotDates:
@@ -38,7 +39,7 @@ def test_what_is_looked_at_does_not_grow_with_history(history):
     chosen = choose_lots(index, history - 1, history - 8, SAMPLE)
     largest = 15 * 20
     assert 0 < events_of(index, chosen.live) < SAMPLE.live_events + 2 * largest
-    assert 0 < events_of(index, chosen.replayed) < SAMPLE.replay_events + largest
+    assert 0 < events_of(index, chosen.replayed) < SAMPLE.replay_events + 2 * largest
     if history >= 200:
         assert events_of(index, chosen.live) > SAMPLE.live_events - largest
         assert len(index.days_of(chosen.every)) <= 15 * len(chosen.every), "nor do the dates that have to be read"
@@ -59,6 +60,8 @@ def test_nothing_is_replayed_of_lots_that_are_held_out_and_they_are_among_the_li
     chosen = choose_lots(index, 299, 292, SAMPLE)
     assert np.isin(chosen.live, held_out).any() and not np.isin(chosen.live, held_out).all()
     assert not np.isin(chosen.replayed, held_out).any()
+    validation = np.isin(chosen.replayed, np.unique(index.lot[is_validation(index.bucket, 5, 6)]))
+    assert validation.any() and not validation.all()
 
 
 def test_the_same_night_draws_the_same_and_another_others():
@@ -71,7 +74,7 @@ def test_the_same_night_draws_the_same_and_another_others():
 
 def test_too_old_lots_and_later_rows_are_not_looked_at():
     index = index_of(300)
-    short = NightSample(1000, 500, 60, 5)
+    short = NightSample(1000, 500, 60, 5, 6)
     chosen = choose_lots(index, 250, 243, short)
     assert chosen.first_day == 191
     assert np.isin(chosen.every, index.lots_of(range(191, 251))).all()
@@ -79,7 +82,7 @@ def test_too_old_lots_and_later_rows_are_not_looked_at():
 
 def test_little_data_is_taken_whole():
     index = index_of(10)
-    everything = choose_lots(index, 9, 5, NightSample(10**6, 10**6, 365, 5))
+    everything = choose_lots(index, 9, 5, NightSample(10**6, 10**6, 365, 5, 6))
     live = index.lots_of(range(5, 10))
     np.testing.assert_array_equal(everything.live, live)
 
@@ -88,8 +91,8 @@ def test_little_data_is_taken_whole():
 @given(st.integers(1, 60), st.integers(1, 3000), st.integers(0, 3000), st.integers(2, 8))
 def test_budgets_hold_for_any_history(history, live_events, replay_events, held_out_lots):
     index = index_of(history)
-    sample = NightSample(live_events, replay_events, 365, held_out_lots)
+    sample = NightSample(live_events, replay_events, 365, held_out_lots, 6)
     chosen = choose_lots(index, history - 1, history - 8, sample)
     assert events_of(index, chosen.live) < live_events + 2 * 15 * 20
-    assert events_of(index, chosen.replayed) < replay_events + 15 * 20
+    assert events_of(index, chosen.replayed) < replay_events + 2 * 15 * 20
     assert len(chosen.live) > 0

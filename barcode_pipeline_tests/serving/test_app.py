@@ -250,6 +250,14 @@ def test_keys_are_asked_for_and_change_without_a_restart(tmp_path: Path) -> None
         assert post(client, "rule", EVENTS, headers={"X-API-Key": "third-key-that-is-new"}).status_code == 200
 
 
+def test_the_schema_tells_where_keys_are_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("key\n")
+    with serving(keys=Keys(tmp_path / "keys")) as client:
+        schema = client.get("/openapi.json").json()
+    assert schema["components"]["securitySchemes"]["key"]["name"] == "X-API-Key"
+    assert schema["paths"]["/api/v1/alerts"]["get"]["security"] and not schema["paths"]["/health"]["get"]["security"]
+
+
 @pytest.mark.parametrize("header", ["", "# first-key", "first-key\n", "é", "x" * 10_000, "Bearer first-key"])
 def test_odd_keys(tmp_path: Path, header: str) -> None:
     path = tmp_path / "keys"

@@ -12,6 +12,7 @@ from barcode_pipeline.configuration import Configuration
 from barcode_pipeline.events.date_store import one_chunk
 from barcode_pipeline.events.formats import LABELS, PROBABILITIES
 from barcode_pipeline.models.lstm import LstmModel
+from barcode_pipeline.serving.clock import zone_clock
 from barcode_pipeline.serving.history import History
 from barcode_pipeline.serving.judge import Models, Settings
 from barcode_pipeline.serving.judging import Judging
@@ -19,7 +20,6 @@ from barcode_pipeline.serving.memory_history import MemoryHistory
 from barcode_pipeline.serving.models_in_service import ModelsInService
 from barcode_pipeline.serving.requests import read_rows
 from barcode_pipeline.serving.rows import BY_MODEL, labels_of_bits
-from barcode_pipeline.serving.service import zone_clock
 from barcode_pipeline.serving.sqlite_history import SqliteHistory
 from barcode_pipeline.simulator import AnomalyRates, World, write_simulation
 from barcode_pipeline.workspace import Workspace

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from barcode_pipeline.errors import UserError
+from barcode_pipeline.serving.clock import zone_clock
 from barcode_pipeline.serving.history import LIVE, Alert, AlertFilter, Changes, Conflict, History, HistoryDown
 from barcode_pipeline.serving.judge import Models
 from barcode_pipeline.serving.judging import Judging
 from barcode_pipeline.serving.redis_history import RedisHistory
 from barcode_pipeline.serving.requests import read_rows
 from barcode_pipeline.serving.rows import ROW, unpack
-from barcode_pipeline.serving.service import warm_up, zone_clock
+from barcode_pipeline.serving.service import warm_up
 from barcode_pipeline.serving.sqlite_history import SqliteHistory
 from barcode_pipeline_tests.serving.cases import EPC, EVENT
 from barcode_pipeline_tests.serving.conftest import Opened, RedisServer, free_port

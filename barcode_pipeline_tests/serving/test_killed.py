@@ -26,15 +26,15 @@ import pytest
 import redis
 
 from barcode_pipeline.models.registry import ModelRegistry
-from barcode_pipeline.serving import opening
+from barcode_pipeline.serving import nightly
 from barcode_pipeline.serving.answers import answer
+from barcode_pipeline.serving.clock import zone_clock
 from barcode_pipeline.serving.history import History
 from barcode_pipeline.serving.judge import Models
 from barcode_pipeline.serving.judging import Judging
 from barcode_pipeline.serving.memory_history import MemoryHistory
 from barcode_pipeline.serving.requests import read_rows
 from barcode_pipeline.serving.rows import unpack
-from barcode_pipeline.serving.service import zone_clock
 from barcode_pipeline.serving.stores import open_history
 from barcode_pipeline.simulator import World, write_simulation
 from barcode_pipeline.workspace import Workspace
@@ -101,9 +101,9 @@ def ask(port: int, body: bytes, gone: threading.Event | None = None) -> Any:
 
 def undisturbed(place: Workspace, bodies: list[bytes]) -> list[Any]:
     """The answers of a service that nobody kills."""
-    models = opening.open_models(place)
+    models = nightly.open_models(place)
     models.refresh()
-    desk = Judging(MemoryHistory(), opening.judge_settings(place), models.models, zone_clock("Asia/Seoul"))
+    desk = Judging(MemoryHistory(), nightly.judge_settings(place), models.models, zone_clock("Asia/Seoul"))
     answers = []
     for body in bodies:
         scans = read_rows(json.loads(body)["data"], "Asia/Seoul")
@@ -133,7 +133,7 @@ def check_history(history: History, place: Workspace, bodies: list[bytes]) -> No
     found = [(keys[k], int(row["event_id"])) for k, row in zip(key, rows, strict=True)]
     assert len(set(found)) == len(found)
     memory = MemoryHistory()
-    desk = Judging(memory, opening.judge_settings(place), Models, zone_clock("Asia/Seoul"))
+    desk = Judging(memory, nightly.judge_settings(place), Models, zone_clock("Asia/Seoul"))
     for body in bodies:
         desk.judge([read_rows(json.loads(body)["data"], "Asia/Seoul")])
     rows, key = unpack(memory.journeys(keys))

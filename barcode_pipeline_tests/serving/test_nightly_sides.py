@@ -19,15 +19,16 @@ from barcode_pipeline.cli import main
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.formats import LABELS, PROBABILITIES
 from barcode_pipeline.events.times import day_number
+from barcode_pipeline.serving import nightly as nightly_side
 from barcode_pipeline.serving import opening, stores
+from barcode_pipeline.serving.clock import Clock, zone_clock
 from barcode_pipeline.serving.judge import Models, Settings
-from barcode_pipeline.serving.judging import Clock, Judging
+from barcode_pipeline.serving.judging import Judging
 from barcode_pipeline.serving.memory_history import MemoryHistory
 from barcode_pipeline.serving.parity import compare, nightly_rows, summary
 from barcode_pipeline.serving.requests import read_rows
 from barcode_pipeline.serving.rows import labels_of_bits, unpack
 from barcode_pipeline.serving.sample import Sample, read_sample
-from barcode_pipeline.serving.service import zone_clock
 from barcode_pipeline.workspace import Workspace
 from barcode_pipeline_tests.serving.batch import as_sent, requests_by_time
 
@@ -35,7 +36,7 @@ ZONE = "Asia/Seoul"
 
 
 def models_of(place: Workspace) -> Models:
-    models = opening.open_models(place)
+    models = nightly_side.open_models(place)
     models.refresh()
     assert not models.now.refused
     return models.models()
@@ -66,10 +67,10 @@ def test_filled_history_holds_the_nightly_result(
     copy_of_project: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place = copy_of_project
-    filled = opening.fill(place)
+    filled = nightly_side.fill(place)
     nightly = by_scan(place)
     assert filled.new == filled.scans == len(nightly) > 4000
-    assert opening.fill(place).new == 0
+    assert nightly_side.fill(place).new == 0
     history = stores.open_history(place)
     keys = sorted({key[0] for key in nightly})
     rows, key = unpack(history.journeys(keys))
@@ -200,7 +201,7 @@ def sampled(copy_of_project: Workspace) -> Workspace:
 
 
 def test_the_sample_is_judged_again_to_the_same(sampled: Workspace) -> None:
-    found = summary(opening.parity(sampled))
+    found = summary(nightly_side.parity(sampled))
     assert found["equal"] > 500 and found["mismatch"] == found["missing"] == found["not comparable"] == 0
 
 
