@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,6 +20,7 @@ from barcode_pipeline.evaluation.drift import (
     stability_index,
     went_silent,
 )
+from barcode_pipeline.evaluation.report_plots import DriftOverTime
 from barcode_pipeline.events.formats import ALERTS, LABELS, PROBABILITIES
 from barcode_pipeline.events.hashes import lot_hashes
 from barcode_pipeline.events.steps import LEVEL_NAMES
@@ -31,6 +33,7 @@ OF_SEQUENCES, OF_SCORES = "epc_sequences", "event_scores"
 FINE, WARN, ERROR = range(3)
 _LEAST = 0.002
 """A share that moves by less is no figure to wonder about, however still it stood before."""
+_PLOTTED = 120
 _OF_ALL_FEATURES = ("features_drifted", "highest_index")
 _SALE = LEVEL_NAMES[-1]
 
@@ -121,6 +124,19 @@ def drift_figures(workspace: Workspace, part: str, days: Iterable[int]) -> pa.Ta
     return workspace.drift(part).read(days)
 
 
+def drift_over_time(workspace: Workspace) -> DriftOverTime:
+    """The figures of the last nights that were judged, for a plot."""
+    tables = []
+    for part in (OF_SEQUENCES, OF_SCORES):
+        table = drift_figures(workspace, part, workspace.drift(part).days()[-_PLOTTED:]).to_pandas()
+        tables.append(table[~table["figure"].astype(str).str.startswith(INDEX)])
+    long = pd.concat(tables).astype({"figure": str})
+    figures = long.pivot(index="date", columns="figure", values="value").sort_index()
+    return DriftOverTime(
+        figures.index.to_numpy().astype("datetime64[D]"), {name: figures[name].to_numpy() for name in figures}
+    )
+
+
 def _usual(workspace: Workspace, part: str, day: int) -> dict[str, np.ndarray]:
     """The figures of the nights before, by name."""
     nights = _nights_before(workspace, day, workspace.configuration.drift.against_nights)
@@ -165,9 +181,10 @@ def _features(workspace: Workspace, day: int, learnt: Learnt) -> tuple[dict[str,
     figures, said = dict(compared.figures), []
     for one in compared.drifted:
         said.append((ERROR if one.sure and one.index >= settings.index_error else WARN, one.in_words()))
-    if figures:
+    indices = [value for name, value in figures.items() if name.startswith(INDEX)]
+    if indices:
         drifted, highest = _OF_ALL_FEATURES
-        figures |= {drifted: float(len(said)), highest: max(figures.values())}
+        figures |= {drifted: float(len(said)), highest: max(indices)}
     return figures, said
 
 

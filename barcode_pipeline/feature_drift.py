@@ -60,7 +60,8 @@ class Drifted:
 
 @dataclass(frozen=True)
 class Compared:
-    """figures: the population stability index of each kind and feature. drifted: the surest first."""
+    """figures: the population stability index of each kind and feature, and the share of shipments whose step was hardly
+    learnt, which are not compared. drifted: the surest first."""
 
     figures: dict[str, float]
     drifted: list[Drifted]
@@ -149,7 +150,9 @@ def compare_features(workspace: Workspace, nights: Sequence[int], learnt: Learnt
     step, kind = _steps_and_kinds(values)
     time = table.column("event_time").to_numpy().astype("datetime64[s]").astype(np.int64)
     rows = shipment_rows(lot, step, time, _NEAR_SECONDS)
-    figures: dict[str, float] = {}
+    known = learnt.features.knows(step[rows])
+    figures = {"unseen_steps": float(1 - known.mean())}
+    rows = rows[known]
     found: dict[tuple[str, int], Drifted] = {}
     for count in sorted(settings.nights):
         some = rows[day_of(time[rows]) >= nights[-count:][0]]
@@ -163,8 +166,8 @@ def compare_features(workspace: Workspace, nights: Sequence[int], learnt: Learnt
                     f"{INDEX}{word}_{name}": float(v) for name, v in zip(FEATURE_NAMES, shift.index, strict=True)
                 }
             for one in _drifted(settings, shift, word):
-                known = found.get((word, one.feature))
-                found[word, one.feature] = one if known is None or one.sure > known.sure else known
+                before = found.get((word, one.feature))
+                found[word, one.feature] = one if before is None or one.sure > before.sure else before
     return Compared(figures, sorted(found.values(), key=lambda one: (-one.sure, -one.index)))
 
 

@@ -97,7 +97,8 @@ def read_paper(workspace: Workspace, first_second: int) -> Paper:
         first_second,
         workspace.reference,
         configuration.rules.settings(),
-        configuration.planting.settings(),
+        # Many planted anomalies, as in a search: an exam is the more telling the more it asks.
+        configuration.planting.search_settings(),
         configuration.planting.suspect_probability,
         configuration.nightly.questions,
         configuration.training.seed + window.newest,

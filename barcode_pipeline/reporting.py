@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from barcode_pipeline.admission import about_in_service, cut_of, kept_challenger
 from barcode_pipeline.chain import rows_of_training_set
+from barcode_pipeline.drifting import drift_over_time
 from barcode_pipeline.evaluation.headline import Figure, headline
 from barcode_pipeline.evaluation.metrics import (
     HELD_OUT_LOTS,
@@ -71,7 +72,14 @@ def make_report(workspace: Workspace, run_id: str, created_at: str, say: Say = p
     detections = _detections(workspace, training_set, evaluated, model, events, rule_scores)
     rows = evaluate(events, detections, replicates, workspace.configuration.training.seed)
     figures = headline(rows)
-    plots = report_plots(events, detections, rows, model.about.get("history", ()), _label_rates(training_set))
+    plots = report_plots(
+        events,
+        detections,
+        rows,
+        model.about.get("history", ()),
+        _label_rates(training_set),
+        drift=drift_over_time(workspace),
+    )
     held_out = events.strata[HELD_OUT_LOTS_ALL_DATES]
     power = single_feature_power(
         np.asarray(training_set.features[evaluated[held_out]], dtype=np.float32),

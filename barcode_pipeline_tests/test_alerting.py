@@ -69,9 +69,9 @@ def test_an_alert_says_why_where_and_how_it_came_to_it(made: Workspace) -> None:
         assert row.label in row.labels and row.place in row.sites
         assert row.first_time <= row.event_time <= row.last_time
         steps = row.journey.split(" → ")
-        assert [step for step in steps if step.endswith("]")][-1].startswith(
-            f"{row.last_time:%m-%d}"
-        ), "the journey ends on the alert's date"
+        assert [step for step in steps if step.endswith("]")][-1].startswith(f"{row.last_time:%m-%d}"), (
+            "the journey ends on the alert's date"
+        )
 
 
 def test_alerts_of_one_epc_on_two_dates_are_one_that_goes_on(made: Workspace) -> None:

@@ -92,6 +92,7 @@ def test_names_come_by_spaces_or_commas_and_a_function_runs_once() -> None:
     assert chosen("run_seconds", "growth_ratio", "peak_memory_gb") == ["whole_run", "growth_ratio"]
     assert chosen("run_seconds,growth_ratio peak_memory_gb") == ["whole_run", "growth_ratio"]
     everything = ["data_plane_ratio", "growth_ratio", "rules_events_per_second", "train_speedup", "whole_run"]
+    everything += ["serving", "history_stores"]
     assert chosen() == everything
 
 

@@ -19,26 +19,23 @@ QUANTILES = np.array([0.2, 0.4, 0.6, 0.8])
 BINS = 2 * len(QUANTILES) + 1
 """Between the quantiles, and on each: a value that many events share is a bin of its own."""
 FEWEST = 50
-"""Shipments of a step from which on it has bins of its own; others share those of all steps."""
+"""Shipments of a step from which on it is known what is ordinary for it."""
 FEWEST_NIGHTS = 10
 """Nights before that are needed to call a figure unusual."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What a model has learnt from, in few numbers. edges: (S + 1, F, 4) float32, quantiles of each feature by step,
-    last of all steps. expected: (S + 1, F, 9) float32, the share of shipments in each bin. shipments: (S + 1,), their
-    number.
-    """
+    """What a model has learnt from, in few numbers. edges: (S, F, 4) float32, quantiles of each feature by step.
+    expected: (S, F, 9) float32, the share of shipments in each bin. shipments: (S,), their number."""
 
     edges: np.ndarray
     expected: np.ndarray
     shipments: np.ndarray
 
-    @property
-    def own(self) -> np.ndarray:
-        """(S,) bool, whether a step has bins of its own."""
-        return self.shipments[:-1] >= FEWEST
+    def knows(self, step: np.ndarray) -> np.ndarray:
+        """Whether so much was learnt of each step that others can be compared with it, (N,) bool."""
+        return (self.shipments >= FEWEST)[step]
 
 
 def shipment_rows(lot: np.ndarray, step: np.ndarray, time: np.ndarray, near_seconds: int) -> np.ndarray:
@@ -53,15 +50,13 @@ def shipment_rows(lot: np.ndarray, step: np.ndarray, time: np.ndarray, near_seco
 
 def learn_reference(values: np.ndarray, step: np.ndarray, steps: int) -> Reference:
     """values: (N, F), a row per shipment. step: (N,) below `steps`."""
-    shape = (steps + 1, values.shape[1])
+    shape = (steps, values.shape[1])
     edges, expected = np.zeros((*shape, len(QUANTILES)), np.float32), np.zeros((*shape, BINS), np.float32)
-    shipments = np.append(np.bincount(step, minlength=steps), len(step))
-    for place in range(steps + 1):
-        chosen = values if place == steps else values[step == place]
-        if len(chosen) and (place == steps or len(chosen) >= FEWEST):
-            edges[place] = np.quantile(chosen, QUANTILES, axis=0, method="inverted_cdf").T
-            bins = bin_places(chosen, edges[place])
-            expected[place] = (bins[:, :, None] == np.arange(BINS)).mean(axis=0)
+    shipments = np.bincount(step, minlength=steps)
+    for place in np.flatnonzero(shipments >= FEWEST):
+        chosen = values[step == place]
+        edges[place] = np.quantile(chosen, QUANTILES, axis=0, method="inverted_cdf").T
+        expected[place] = (bin_places(chosen, edges[place])[:, :, None] == np.arange(BINS)).mean(axis=0)
     return Reference(edges, expected, shipments)
 
 
@@ -83,16 +78,16 @@ class Shift:
 
 
 def feature_shift(reference: Reference, values: np.ndarray, step: np.ndarray, lot: np.ndarray) -> Shift:
-    """Compare the shipments of some nights with those learnt from. values: (N, F), a row per shipment; step, lot: (N,).
+    """Compare the shipments of some nights with those learnt from. values: (N, F), a row per shipment; step, lot: (N,),
+    steps that the reference knows.
 
     What is expected is mixed as the steps of these nights are: more sales than usual are no drift of any feature.
     """
-    known_as = np.where(np.append(reference.own, True)[step], step, len(reference.own))
     inside = np.empty((len(values), values.shape[1]), dtype=np.int64)
-    for place in np.unique(known_as):
-        inside[known_as == place] = bin_places(values[known_as == place], reference.edges[place])
+    for place in np.unique(step):
+        inside[step == place] = bin_places(values[step == place], reference.edges[place])
     observed = (inside[:, :, None] == np.arange(BINS)).astype(np.float64)
-    expected = reference.expected[known_as].astype(np.float64)
+    expected = reference.expected[step].astype(np.float64)
     order = np.argsort(lot, kind="stable")
     starts = np.flatnonzero(np.append(True, np.diff(np.unique(lot, return_inverse=True)[1][order]) != 0))
     lots = len(starts)
@@ -122,7 +117,7 @@ def _compared(observed: np.ndarray, expected: np.ndarray) -> tuple[np.ndarray, n
 
 def _shares(counts: np.ndarray, used: np.ndarray) -> np.ndarray:
     """Half an event more in each bin that is in use: an empty one would be infinitely far. 1 in the others."""
-    total = counts.sum(axis=-1, keepdims=True) + 0.5 * used.sum(axis=-1, keepdims=True)
+    total = counts.sum(axis=-1, keepdims=True) + 0.5 * np.maximum(used.sum(axis=-1, keepdims=True), 1)
     return np.where(used, (counts + 0.5) / total, 1.0)
 
 

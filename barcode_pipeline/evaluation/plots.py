@@ -48,7 +48,7 @@ def precision_recall_png(
     _draw_detectors(figure, panels, detections, positive, counted, draw)
     for axes in panels:
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.04))
-    return _png(figure)
+    return png_of(figure)
 
 
 def false_alerts_png(
@@ -70,7 +70,7 @@ def false_alerts_png(
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         # Beyond a tenth of all scans nobody would look at the alerts, and a detector without scores jumps to all.
         axes.set(xlim=(-0.08, 1000), ylim=(-0.02, 1.04))
-    return _png(figure)
+    return png_of(figure)
 
 
 def reliability_png(
@@ -89,7 +89,7 @@ def reliability_png(
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.04))
     spoken = [item for item in detections if item.model != "rules"]
     _draw_detectors(figure, panels, spoken, positive, counted, draw)
-    return _png(figure)
+    return png_of(figure)
 
 
 def score_histograms_png(detector: Detections, positive: np.ndarray, counted: np.ndarray, subtitle: str) -> bytes:
@@ -111,7 +111,7 @@ def score_histograms_png(detector: Detections, positive: np.ndarray, counted: np
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     lines = [Line2D([], [], color=colour, linewidth=7, alpha=0.7) for colour in (_POSITIVE, _NEGATIVE)]
     figure.legend(lines, ["positives", "negatives"], loc="outside lower center", ncols=2, frameon=False)
-    return _png(figure)
+    return png_of(figure)
 
 
 def confusion_png(detector: Detections, positive: np.ndarray, counted: np.ndarray, subtitle: str) -> bytes:
@@ -136,7 +136,7 @@ def confusion_png(detector: Detections, positive: np.ndarray, counted: np.ndarra
         axes.set_xticks([0, 1], ["quiet", "alert"], fontsize=8.5)
         axes.set_yticks([0, 1], ["negative", "positive"] if place == 0 else ["", ""], fontsize=8.5)
         axes.tick_params(length=0)
-    return _png(figure)
+    return png_of(figure)
 
 
 def training_curves_png(history: Sequence[Mapping[str, Any]]) -> bytes:
@@ -160,14 +160,14 @@ def training_curves_png(history: Sequence[Mapping[str, Any]]) -> bytes:
     scores.set(title="Macro F1 on validation lots", ylabel="macro F1", ylim=(0, 1.03))
     best = series("validation_loss")
     for axes in (losses, scores):
-        _plain(axes)
+        plain_axes(axes)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if len(best) and not np.isnan(best).all():
             chosen = epochs[int(np.nanargmin(best))]
             axes.axvline(chosen, color=_GREY, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1, label="lowest loss")
     figure.legend(*losses.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=9)
-    return _png(figure)
+    return png_of(figure)
 
 
 def label_rates_png(dates: Sequence[Any] | np.ndarray, rates: np.ndarray, cut: Any = None) -> bytes:
@@ -183,7 +183,7 @@ def label_rates_png(dates: Sequence[Any] | np.ndarray, rates: np.ndarray, cut: A
         axes.set_title(f"{label}: {LABEL_MEANINGS[label]}", loc="left", fontsize=9)
         axes.set_ylim(0, max(1.0, 1.15 * np.nanmax(per_10k, initial=0.0)))
         axes.yaxis.set_major_locator(MaxNLocator(3))
-        _plain(axes)
+        plain_axes(axes)
         if cut is not None:
             axes.axvline(np.datetime64(cut), color=_GREY, linewidth=0.9, linestyle=(0, (4, 3)))
     if cut is not None:
@@ -202,7 +202,7 @@ def label_rates_png(dates: Sequence[Any] | np.ndarray, rates: np.ndarray, cut: A
     locator = AutoDateLocator()
     column[-1].xaxis.set_major_locator(locator)
     column[-1].xaxis.set_major_formatter(ConciseDateFormatter(locator))
-    return _png(figure)
+    return png_of(figure)
 
 
 def _panels(title: str, across: str, along: str) -> tuple[Figure, list[Axes]]:
@@ -215,7 +215,7 @@ def _panels(title: str, across: str, along: str) -> tuple[Figure, list[Axes]]:
         axes.set_title(LABEL_MEANINGS[label], loc="right", fontsize=8, color=_GREY)
         axes.set_xlabel(across if place >= 3 else "", fontsize=9)
         axes.set_ylabel(along if place % 3 == 0 else "", fontsize=9)
-        _plain(axes)
+        plain_axes(axes)
     return figure, list(grid.flat)
 
 
@@ -262,7 +262,8 @@ def _line(model: str) -> dict[str, Any]:
     }
 
 
-def _plain(axes: Axes) -> None:
+def plain_axes(axes: Axes) -> None:
+    """Axes as all plots have them."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(True, color="#e6e6e6", linewidth=0.7)
     axes.set_axisbelow(True)
@@ -273,7 +274,8 @@ def _say(axes: Axes, text: str) -> None:
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=_GREY, fontsize=9)
 
 
-def _png(figure: Figure) -> bytes:
+def png_of(figure: Figure) -> bytes:
+    """The picture, the same bytes for the same figure."""
     FigureCanvasAgg(figure)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})

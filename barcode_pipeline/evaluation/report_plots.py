@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from barcode_pipeline.evaluation import plots
+from barcode_pipeline.evaluation.drift_plot import drift_png
 from barcode_pipeline.evaluation.headline import main_stratum
 from barcode_pipeline.evaluation.metrics import Detections, EvaluationEvents, Row, View, views
 from barcode_pipeline.evaluation.naming import REFERENCE_NAMES, STRATUM_NAMES
@@ -32,6 +33,14 @@ class LabelRates:
     cut: Any = None
 
 
+@dataclass(frozen=True)
+class DriftOverTime:
+    """Figures of drift by date, as `drift_plot.drift_png` takes them."""
+
+    dates: np.ndarray
+    figures: Mapping[str, np.ndarray]
+
+
 def report_plots(
     events: EvaluationEvents,
     detections: Sequence[Detections],
@@ -39,6 +48,7 @@ def report_plots(
     history: Sequence[Mapping[str, Any]] = (),
     label_rates: LabelRates | None = None,
     model: str = "lstm",
+    drift: DriftOverTime | None = None,
 ) -> list[ReportPlot]:
     """The report's plots, in the stratum that the headline is read from.
 
@@ -65,6 +75,9 @@ def report_plots(
         made.append(
             ReportPlot("Rule labels over time", "A jump in a rate is a change of the data or an incident.", png)
         )
+    if drift is not None and len(drift.dates):
+        explanation = "Nights with enough scans to judge by. What is warned of stands with the checks in the page."
+        made.append(ReportPlot("Drift over time", explanation, drift_png(drift.dates, drift.figures)))
     return made
 
 

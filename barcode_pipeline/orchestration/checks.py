@@ -18,6 +18,7 @@ from barcode_pipeline.events.formats import LABELS
 from barcode_pipeline.events.times import date_text
 from barcode_pipeline.orchestration.drift_checks import drift_checks
 from barcode_pipeline.orchestration.failures import told_in_one_sentence
+from barcode_pipeline.orchestration.live_checks import live_answers
 from barcode_pipeline.orchestration.partitions import DAILY, days_of, other_dates_made
 from barcode_pipeline.orchestration.resources import WorkspaceResource
 from barcode_pipeline.taking_in import ledger
@@ -226,4 +227,5 @@ checks = [
     date_check("event_scores", "same_rows", _SAME, same_rows("sequences", "scores")),
     verdict_rows_accounted,
     *drift_checks,
+    live_answers,
 ]

@@ -12,6 +12,8 @@ import dagster as dg
 
 from barcode_pipeline.errors import UserError
 
+_BEFORE_A_SENTENCE = "dagster._core.definitions.events.Failure: "
+
 
 @contextmanager
 def told_in_one_sentence() -> Iterator[None]:
@@ -23,3 +25,11 @@ def told_in_one_sentence() -> Iterator[None]:
         if Path(sys.argv[0]).name == "dagster" and sys.argv[1:3] == ["asset", "materialize"]:
             atexit.register(print, f"\n{error}", file=sys.stderr)
         raise dg.Failure(description=str(error), allow_retries=False) from None
+
+
+def sentence_of(event: dg.DagsterEvent) -> str:
+    """What a step that failed says, without what Dagster puts before it."""
+    error = event.step_failure_data.error
+    while error and error.cause:
+        error = error.cause
+    return error.message.strip().removeprefix(_BEFORE_A_SENTENCE) if error else "failed"

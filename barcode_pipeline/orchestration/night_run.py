@@ -13,12 +13,11 @@ from barcode_pipeline.events.files import current_folder
 from barcode_pipeline.events.times import date_text
 from barcode_pipeline.news import tell_failed_night
 from barcode_pipeline.nightly import fits, night_of
+from barcode_pipeline.orchestration.failures import sentence_of
 from barcode_pipeline.orchestration.jobs import nightly
 from barcode_pipeline.workspace import Workspace
 
 BASELINES = "baseline_models"
-_OF_A_SENTENCE = "dagster._core.definitions.events.Failure: "
-"""What Dagster puts before the sentence of a `UserError` (`failures`)."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +62,7 @@ def failures_of(result: dg.JobExecutionResult | dg.ExecuteInProcessResult) -> li
     failures = []
     for event in result.all_events:
         if event.is_step_failure:
-            error = event.step_failure_data.error
-            while error and error.cause:
-                error = error.cause
-            said = error.message.strip().removeprefix(_OF_A_SENTENCE) if error else "failed"
-            failures.append(f"{event.step_key}: {said}")
+            failures.append(f"{event.step_key}: {sentence_of(event)}")
         elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             check = event.asset_check_evaluation_data
             if not check.passed and check.blocking:

@@ -9,6 +9,7 @@ import dagster as dg
 from barcode_pipeline.events.times import date_text
 from barcode_pipeline.news import outbox, tell_failed_night, tell_late_night
 from barcode_pipeline.nightly import night_before
+from barcode_pipeline.orchestration.failures import sentence_of
 from barcode_pipeline.orchestration.jobs import nightly
 from barcode_pipeline.orchestration.resources import WorkspaceResource
 from barcode_pipeline.workspace import Workspace
@@ -29,11 +30,7 @@ def failed_nights(context: dg.RunFailureSensorContext, workspace: WorkspaceResou
 
 
 def _reasons(context: dg.RunFailureSensorContext) -> list[str]:
-    failures = [
-        f"{event.step_key}: {event.event_specific_data.error.message.strip()}"  # type: ignore[union-attr]
-        for event in context.get_step_failure_events()
-        if getattr(event.event_specific_data, "error", None) is not None
-    ]
+    failures = [f"{event.step_key}: {sentence_of(event)}" for event in context.get_step_failure_events()]
     return failures or [context.failure_event.message or "The run has failed."]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -11,23 +10,20 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
-import orjson
 from fastapi import FastAPI, Query, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
-from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.formats import LABELS
 from barcode_pipeline.serving import schema
 from barcode_pipeline.serving.access import Keys, RateLimit
 from barcode_pipeline.serving.answers import Endpoint
 from barcode_pipeline.serving.docs_page import docs_page
 from barcode_pipeline.serving.envelope import Envelope
-from barcode_pipeline.serving.feedback import FeedbackDesk, UnknownEvents
+from barcode_pipeline.serving.failures import TooLarge, TooSlow, errors, json_answer, tell_errors
+from barcode_pipeline.serving.feedback import FeedbackDesk
 from barcode_pipeline.serving.history import AlertFilter, HistoryDown
-from barcode_pipeline.serving.logs import REQUEST_ID
-from barcode_pipeline.serving.requests import Problem, Refused, TooMany, read_event_times, read_request
+from barcode_pipeline.serving.requests import Problem, Refused, read_event_times, read_request
 from barcode_pipeline.serving.service import Busy, Service
 from barcode_pipeline.serving.views import alerts_view, journey_view
 
@@ -60,14 +56,6 @@ class Limits:
     most_bytes: int = 16 << 20
     seconds: float = 30.0
     per_second: float = 0.0
-
-
-class _TooLarge(Exception):
-    pass
-
-
-class _TooSlow(Exception):
-    pass
 
 
 Review = Callable[[int], list[dict[str, Any]]]
@@ -106,7 +94,7 @@ def create_app(
     )
     app.add_middleware(Envelope, keys=keys, rate=RateLimit(limits.per_second), metrics=service.metrics, open=OPEN_PATHS)
     _publish_schema(app, keys)
-    _tell_errors(app, limits)
+    tell_errors(app, limits.most_bytes, limits.seconds)
     _add_analysis(app, service, limits)
     _add_state(app, service, lookers)
     _add_looking(app, service, lookers, feedback, review)
@@ -176,7 +164,7 @@ def _add_endpoint(
         response_model_exclude_none=True,
         responses={
             200: {"content": {"application/json": {"example": example}}},
-            **_errors(401, 408, 413, 422, 429, 503),
+            **errors(401, 408, 413, 422, 429, 503),
         },
         openapi_extra={
             "requestBody": {
@@ -218,9 +206,9 @@ async def read_body(request: Request, limits: Limits) -> bytes:
                 else:
                     pieces.append(piece)
     except TimeoutError:
-        raise _TooSlow from None
+        raise TooSlow from None
     if too_large:
-        raise _TooLarge
+        raise TooLarge
     return b"".join(pieces)
 
 
@@ -230,7 +218,7 @@ async def read_body(request: Request, limits: Limits) -> bytes:
 def _add_state(app: FastAPI, service: Service, lookers: ThreadPoolExecutor) -> None:
     @app.get("/health", summary="Whether the process lives.", response_model=schema.Alive)
     async def health() -> Response:
-        return _json({"status": "alive"})
+        return json_answer({"status": "alive"})
 
     @app.get(
         "/ready",
@@ -248,11 +236,11 @@ def _add_state(app: FastAPI, service: Service, lookers: ThreadPoolExecutor) -> N
             "refused": [f"{what}: {why}" for what, why in now.refused],
         }
         if status == "ready":
-            return _json(found)
-        return _json(found, 503, {"Retry-After": "1"})
+            return json_answer(found)
+        return json_answer(found, 503, {"Retry-After": "1"})
 
     @app.get(
-        "/metrics", summary="Figures for Prometheus.", response_class=PlainTextResponse, responses=_errors(401, 429)
+        "/metrics", summary="Figures for Prometheus.", response_class=PlainTextResponse, responses=errors(401, 429)
     )
     async def metrics() -> Response:
         service.metrics.set("waiting_events", service.waiting())
@@ -286,13 +274,13 @@ def _add_looking(
         summary="A journey as the service knows it.",
         description="Each event with its labels and scores as `/lstm` answers them, and the reasons in words.",
         response_model=schema.Journey,
-        responses=_errors(401, 404, 422, 429, 503),
+        responses=errors(401, 404, 422, 429, 503),
     )
     async def journey(epc: str) -> Response:
         found = await beside(journey_view, service.history, service.settings, epc)
         if found is None:
             raise HTTPException(404, "nothing is known of this EPC")
-        return _json(found)
+        return json_answer(found)
 
     @app.get(
         "/api/v1/alerts",
@@ -300,7 +288,7 @@ def _add_looking(
         description="Give `next` of one page as `after` for the following one: pages stay as they are while new alerts "
         "come in, which stand after all others.",
         response_model=schema.AlertPage,
-        responses=_errors(401, 422, 429, 503),
+        responses=errors(401, 422, 429, 503),
     )
     async def alerts(
         since: Annotated[str | None, Query(max_length=100, description="Events at this time or later.")] = None,
@@ -315,7 +303,7 @@ def _add_looking(
         if isinstance(place, int) and place >= 2**63:
             place = site
         chosen = AlertFilter(seconds, None if label is None else LABELS.index(label), min_score, place)
-        return _json(await beside(alerts_view, service.history, service.settings, after, chosen, limit))
+        return json_answer(await beside(alerts_view, service.history, service.settings, after, chosen, limit))
 
     if feedback is not None:
 
@@ -324,10 +312,10 @@ def _add_looking(
             summary="Verdicts of investigators.",
             description="Of one event and one label each; the latest stands. Sent again it changes nothing.",
             response_model=schema.FeedbackAnswer,
-            responses=_errors(401, 404, 422, 429, 503),
+            responses=errors(401, 404, 422, 429, 503),
         )
         async def give_feedback(body: schema.FeedbackRequest) -> Response:
-            return _json(await beside(feedback.store, service.history, service.settings, body.verdicts))
+            return json_answer(await beside(feedback.store, service.history, service.settings, body.verdicts))
 
     if review is not None:
 
@@ -336,10 +324,10 @@ def _add_looking(
             summary="What is most worth asking an investigator.",
             description="Questions on nightly data, the most valuable first.",
             response_model=schema.Review,
-            responses=_errors(401, 422, 429, 503),
+            responses=errors(401, 422, 429, 503),
         )
         async def questions(count: Annotated[int, Query(ge=1, le=1000)] = 50) -> Response:
-            return _json({"questions": await beside(review, count)})
+            return json_answer({"questions": await beside(review, count)})
 
 
 def _since(word: str, zone: str) -> int:
@@ -347,90 +335,3 @@ def _since(word: str, zone: str) -> int:
     if not readable[0]:
         raise Refused([Problem(None, "since", "since is no time: write 2025-07-01 or 2025-07-01T10:34:17")])
     return int(np.asarray(seconds)[0])
-
-
-# ---------------------------------------------------------------------- what goes wrong
-
-_MEANINGS = {
-    401: "No key, or a wrong one.",
-    404: "Not known.",
-    408: "The body took too long to come in.",
-    413: "Too many events, or too large a body; the limit is told.",
-    422: "Malformed; row and field are told, and nothing was stored.",
-    429: "Too many requests; come again after the seconds in `Retry-After`.",
-    503: "Trouble on our side; with `Retry-After` where it will pass.",
-}
-
-
-def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: {"model": schema.ErrorAnswer, "description": _MEANINGS[status]} for status in statuses}
-
-
-def _tell_errors(app: FastAPI, limits: Limits) -> None:
-    def handler(kind: type[Exception], tell: Callable[[Any], Response]) -> None:
-        async def handle(_: Request, error: Exception) -> Response:
-            return tell(error)
-
-        app.add_exception_handler(kind, handle)
-
-    handler(Refused, lambda error: _error(422, "the request is malformed", problems=error.problems))
-    handler(TooMany, lambda error: _error(413, f"{error.found} events are too many: the limit is {error.most}"))
-    handler(
-        _TooLarge, lambda _: _error(413, f"the body is too large: the limit is {limits.most_bytes} bytes", close=True)
-    )
-    handler(_TooSlow, lambda _: _error(408, f"the body took longer than {limits.seconds:g} seconds", close=True))
-    handler(Busy, lambda _: _error(503, "too much is waiting: come again", retry=1))
-    handler(HistoryDown, lambda _: _error(503, "the history does not answer: come again", retry=2))
-    handler(UserError, lambda error: _error(503, str(error)))
-    handler(UnknownEvents, lambda error: _error(404, "the event is not known", problems=error.problems))
-    handler(HTTPException, _told)
-    handler(RequestValidationError, lambda error: _error(422, "the request is malformed", problems=_problems(error)))
-
-
-def _told(error: HTTPException) -> Response:
-    if error.status_code == 400:  # a body that is no text at all
-        return _error(422, "the request is malformed", problems=[Problem(None, None, "the body is no valid JSON")])
-    return _error(error.status_code, str(error.detail), headers=error.headers)
-
-
-def _problems(error: RequestValidationError) -> list[Problem]:
-    found = []
-    for problem in error.errors()[:20]:
-        where = [part for part in problem["loc"] if part not in ("body", "query", "path")]
-        row = next((part for part in where if isinstance(part, int)), None)
-        names = [part for part in where if isinstance(part, str)]
-        text = "the body is no valid JSON" if problem["type"] == "json_invalid" else problem["msg"]
-        found.append(Problem(row, names[-1] if names else None, text))
-    return found
-
-
-def _error(
-    status: int,
-    text: str,
-    problems: list[Problem] | None = None,
-    retry: float | None = None,
-    close: bool = False,
-    headers: Any = None,
-) -> Response:
-    content: dict[str, Any] = {"error": text, "request_id": REQUEST_ID.get()}
-    if problems is not None:
-        content["detail"] = [
-            {
-                "row": problem.row,
-                "field": problem.field,
-                "msg": problem.text,
-                "loc": ["body", *(["data", problem.row] if problem.row is not None else []),
-                        *([problem.field] if problem.field else [])],
-            }
-            for problem in problems
-        ]  # fmt: skip
-    out = dict(headers or {})
-    if retry is not None:
-        out["Retry-After"] = str(math.ceil(retry))
-    if close:
-        out["Connection"] = "close"
-    return _json(content, status, out)
-
-
-def _json(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(orjson.dumps(content), status, headers, "application/json")

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 @dataclass(frozen=True)
 class Clock:
-    """now: ms since 1970 UTC. day: of such a moment in the pipeline's zone, in days since 1970. A test gives its own."""
+    """now: ms since 1970 UTC. day: of such a moment in the zone, as days since 1970. A test gives its own."""
 
     now: Callable[[], int]
     day: Callable[[int], int]

@@ -87,10 +87,12 @@ def test_checks_block_and_are_partitioned_as_their_asset() -> None:
         ("verdicts", "rows_accounted"),
         ("epc_sequences", "drift"),
         ("event_scores", "drift"),
+        ("event_scores", "live_answers"),
     }
     assert {name for name, spec in found.items() if not spec.blocking} == {
         ("epc_sequences", "drift"),
         ("event_scores", "drift"),
+        ("event_scores", "live_answers"),
     }
     # Files span dates: their check has none.
     assert {name for name, spec in found.items() if spec.partitions_def is None} == {
