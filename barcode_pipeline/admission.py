@@ -23,9 +23,9 @@ from barcode_pipeline.workspace import Workspace
 Say = Callable[[str], None]
 
 
-def admit(workspace: Workspace, model: LstmModel, say: Say = print) -> ModelEntry:
+def admit(workspace: Workspace, model: LstmModel, say: Say = print, objection: str = "") -> ModelEntry:
     """Save a model, examine it against the one in service, and put it in service or keep it beside; returns what the
-    journal says of it then.
+    journal says of it then. objection: why it is not to enter, however well it does.
 
     Killed at any moment, the pointer names a model that loads; a model whose exam did not end is `new`.
     """
@@ -33,6 +33,8 @@ def admit(workspace: Workspace, model: LstmModel, say: Say = print) -> ModelEntr
     path = registry.add(model, now.date())
     registry.record(ModelEntry(model_file=path.name, added_at=_text(now), **facts_of(model)))
     decision = _judge(workspace, registry, model, say)
+    if objection and registry.in_service() is not None:
+        decision = Decision(False, f"{objection} (exam: {decision.reason})", decision.comparisons)
     entry = registry.entry(path.name).model_copy(update={"reason": decision.reason, "figures": decision.figures()})
     if decision.enters:
         registry.record(entry)

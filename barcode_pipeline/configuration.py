@@ -245,6 +245,7 @@ class NightlySection(_Section):
     epochs: int = Field(default=3, ge=1)
     learning_rate: float = Field(default=0.001, gt=0)
     questions: int = Field(default=20_000, ge=1)
+    most_surprise: float = Field(default=3.0, gt=1)
 
 
 class RetentionSection(_Section):

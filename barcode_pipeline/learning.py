@@ -72,9 +72,9 @@ def train_model(workspace: Workspace, compute: Compute, say: Say = print) -> Tra
     return admitted(workspace, model, say)
 
 
-def admitted(workspace: Workspace, model: LstmModel, say: Say) -> TrainedModel:
-    """A new model past the gate."""
-    entry = admit(workspace, model, say)
+def admitted(workspace: Workspace, model: LstmModel, say: Say, objection: str = "") -> TrainedModel:
+    """A new model at the gate. objection: why it is not to enter."""
+    entry = admit(workspace, model, say, objection)
     return TrainedModel(ModelRegistry(workspace.models).folder / entry.model_file, model, entry)
 
 

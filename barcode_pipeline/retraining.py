@@ -98,7 +98,20 @@ def go_on(workspace: Workspace, compute: Compute, say: Say = print) -> TrainedMo
     layers = champion.network.architecture.layers
     start = (champion, path.name)
     model = train_on_lesson(workspace, material, training.teachers, lesson, layers, settings, compute, say, start)
-    return admitted(workspace, model, say)
+    return admitted(workspace, model, say, too_surprising(champion, model, nightly.most_surprise))
+
+
+def too_surprising(champion: LstmModel, model: LstmModel, most: float) -> str:
+    """Why a lesson is not to be trusted, in words, empty where it is: the model in service, before it is taught, does
+    far worse on it than on its own. The world does not change that much from one night to the next; labels that were
+    flipped, or whose columns were mixed up, look like this. A training from nothing is not asked."""
+    before, own = float(model.about["history"][0]["validation_loss"]), champion.validation_loss
+    if not before > most * own:
+        return ""
+    return (
+        f"the night's lesson contradicts the model in service: its loss is {before:.4f} there and was {own:.4f} on its "
+        f"own, {before / own:.1f} times as much, where {most:g} times is trusted"
+    )
 
 
 def night_lesson(workspace: Workspace, champion: LstmModel, training_set: TrainingSet) -> tuple[Lesson, Material]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -58,6 +59,12 @@ class LstmModel:
     def probabilities(self, journeys: JourneyFeatures) -> np.ndarray:
         """(N, 5) float32, calibrated."""
         return self.calibration.probabilities(self.scores(journeys))
+
+    @property
+    def validation_loss(self) -> float:
+        """The loss on validation that it was chosen by, NaN where it does not say."""
+        return min((float(row["validation_loss"]) for row in self.about.get("history", ()) if "validation_loss" in row),
+                   default=math.nan)  # fmt: skip
 
     def at_budget(self, budget: float) -> LstmModel:
         """The same model with the thresholds of a budget of false alerts."""

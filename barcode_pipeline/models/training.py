@@ -81,7 +81,7 @@ def train_network(
 ) -> list[dict[str, float]]:
     """Fit the network in place and leave it at its best epoch; returns a row of figures per epoch.
 
-    warm: the network has been trained before; it is left as it is unless an epoch makes it better.
+    warm: the network has been trained before; how it does is row 0, and unless an epoch makes it better it is left so.
     checkpoint: where the state after each epoch is kept; a training that was killed goes on from there, and the
     file is removed at the end. say: takes a line of progress per epoch.
     """
@@ -91,8 +91,9 @@ def train_network(
     resumed_at = progress.epoch
     train_on, validate_on = to_device(training, compute), to_device(validation, compute)
     if warm and not progress.best_state:
-        progress.best_loss = validate(network, validate_on, compute)["validation_loss"]
-        progress.best_state = _state_of(network)
+        before = validate(network, validate_on, compute)
+        progress.history.append({"epoch": 0, **before})
+        progress.best_loss, progress.best_state = before["validation_loss"], _state_of(network)
         say(f"validation loss before: {progress.best_loss:.5f}")
     started = time.perf_counter()
     while not progress.finished(settings):
