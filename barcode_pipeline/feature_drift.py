@@ -60,8 +60,8 @@ class Drifted:
 
 @dataclass(frozen=True)
 class Compared:
-    """figures: the population stability index of each kind and feature, and the share of shipments whose step was hardly
-    learnt, which are not compared. drifted: the surest first."""
+    """figures: the population stability index of each kind and feature, and the share of shipments whose step was
+    hardly learnt, which are not compared. drifted: the surest first."""
 
     figures: dict[str, float]
     drifted: list[Drifted]

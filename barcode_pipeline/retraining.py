@@ -105,13 +105,18 @@ def too_surprising(champion: LstmModel, model: LstmModel, most: float) -> str:
     """Why a lesson is not to be trusted, in words, empty where it is: the model in service, before it is taught, does
     far worse on it than on its own. The world does not change that much from one night to the next; labels that were
     flipped, or whose columns were mixed up, look like this. A training from nothing is not asked."""
-    before, own = float(model.about["history"][0]["validation_loss"]), champion.validation_loss
-    if not before > most * own:
-        return ""
-    return (
-        f"the night's lesson contradicts the model in service: its loss is {before:.4f} there and was {own:.4f} on its "
-        f"own, {before / own:.1f} times as much, where {most:g} times is trusted"
-    )
+    first = model.about["history"][0]
+    before = float(first["train_loss"]), float(first["validation_loss"])
+    # Its own anomalies it may have learnt by heart: what it never saw is the measure there too.
+    own_training, own_validation = champion.losses
+    measures = max(own_training, own_validation), own_validation
+    for part, loss, own in zip(("training", "validation"), before, measures, strict=True):
+        if loss > most * own:
+            return (
+                f"the night's lesson contradicts the model in service: its loss on the {part} part is {loss:.4f} and "
+                f"was {own:.4f} on its own, {loss / own:.1f} times as much, where {most:g} times is trusted"
+            )
+    return ""
 
 
 def night_lesson(workspace: Workspace, champion: LstmModel, training_set: TrainingSet) -> tuple[Lesson, Material]:

@@ -40,14 +40,14 @@ def alerts_csv(alerts: pd.DataFrame) -> str:
 def alerts_markdown(alerts: pd.DataFrame, most: int = 20) -> str:
     """The first alerts as a table in Markdown."""
     lines = [
-        "| rank | news | severity | label | EPCs | where | lot | reason |",
+        "| rank | news | severity | label | EPCs | where | reason | lot |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in alerts.head(most).to_dict("records"):
         news = "new" if row["is_new"] else f"since {row['since']}"
         cells = (
-            row["rank"], news, row["severity"], row["label"], row["epc_count"], row["place"], row["lot"] or "–",
-            row["reason"],
+            row["rank"], news, row["severity"], row["label"], row["epc_count"], row["place"], row["reason"],
+            row["lot"] or "–",
         )  # fmt: skip
         lines.append("| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
     if len(alerts) > most:

@@ -75,8 +75,17 @@ class Comparison:
         )
 
 
-MARGINS = {"PR-AUC": (1, 0.005), "recall": (1, 0.02), "false alerts per 10,000": (-1, 1.0)}
-"""By figure: whether more is better, and the least difference that matters to a user."""
+PRICE = 0.01
+"""Recall that one false alert per 10,000 events is held to cost: thresholds trade one for the other, and a model that
+gives up some recall to keep to its budget of false alerts is no worse."""
+MARGINS = {
+    "PR-AUC": (1, 0.005),
+    "worth of alerts": (1, 0.02),
+    "recall": (1, np.inf),
+    "false alerts per 10,000": (-1, np.inf),
+}
+"""By figure: whether more is better, and the least difference that matters to a user. The last two make up the worth
+of alerts (recall less the price of false alerts), and are shown beside."""
 ALERTS = "alerts per 10,000"
 MOST_MORE_ALERTS = 50.0
 """More alerts per 10,000 events than this on a window as it is are too many: whoever finds more finds some more of them
@@ -113,8 +122,8 @@ def decide(
     seed: int,
     as_it_is: tuple[Answers, Answers, Questions] | None = None,
 ) -> Decision:
-    """Compare two models by macro PR-AUC, macro recall at their own thresholds, and false alerts; as_it_is: by their
-    alerts on events as they are, too, where nobody knows what is truly there.
+    """Compare two models by macro PR-AUC and by what their alerts are worth at their own thresholds; as_it_is: by
+    their alerts on events as they are, too, where nobody knows what is truly there.
 
     Macro is over labels with at least 30 positives. Without one such label nothing can be told, and the champion stays.
     """
@@ -136,14 +145,17 @@ def decide(
     )
     if as_it_is is not None:
         comparisons += (_compare_alerts(*as_it_is, replicates, seed),)
-    worse = [str(comparison) for comparison in comparisons if comparison.worse]
+    shown = "; ".join(str(comparison) for comparison in comparisons)
+    worse = [comparison.figure for comparison in comparisons if comparison.worse]
     about = f"over {', '.join(LABELS[label] for label in labels)}, {lots} lots, {int(positives.sum())} positives"
+    improved = [comparison.figure for comparison in comparisons if comparison.improved]
     if worse:
-        return Decision(False, f"worse beyond the noise: {'; '.join(worse)} ({about})", comparisons)
-    improved = [str(comparison) for comparison in comparisons if comparison.improved]
-    if improved:
-        return Decision(True, f"better beyond the noise: {'; '.join(improved)} ({about})", comparisons)
-    return Decision(True, f"not worse beyond the noise: {'; '.join(map(str, comparisons))} ({about})", comparisons)
+        word = f"worse beyond the noise in {', '.join(worse)}"
+    elif improved:
+        word = f"better beyond the noise in {', '.join(improved)}"
+    else:
+        word = "not worse beyond the noise"
+    return Decision(not worse, f"{word}: {shown} ({about})", comparisons)
 
 
 def _figures(answers: Answers, questions: Questions, labels: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
@@ -160,11 +172,14 @@ def _figures(answers: Answers, questions: Questions, labels: np.ndarray, weights
     with warnings.catch_warnings():
         # A sample may hold no positive of any label: its figure is then missing, as it should be.
         warnings.simplefilter("ignore", RuntimeWarning)
-        return {
-            "PR-AUC": np.nanmean(pr_auc, axis=0),
-            "recall": np.nanmean(recall, axis=0),
-            "false alerts per 10,000": _alerts(answers, questions, weights),
-        }
+        macro_pr_auc, macro_recall = np.nanmean(pr_auc, axis=0), np.nanmean(recall, axis=0)
+    false_alerts = _alerts(answers, questions, weights)
+    return {
+        "PR-AUC": macro_pr_auc,
+        "worth of alerts": macro_recall - PRICE * false_alerts,
+        "recall": macro_recall,
+        "false alerts per 10,000": false_alerts,
+    }
 
 
 def _alerts(answers: Answers, questions: Questions, weights: np.ndarray) -> np.ndarray:

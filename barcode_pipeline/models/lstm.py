@@ -61,10 +61,11 @@ class LstmModel:
         return self.calibration.probabilities(self.scores(journeys))
 
     @property
-    def validation_loss(self) -> float:
-        """The loss on validation that it was chosen by, NaN where it does not say."""
-        return min((float(row["validation_loss"]) for row in self.about.get("history", ()) if "validation_loss" in row),
-                   default=math.nan)  # fmt: skip
+    def losses(self) -> tuple[float, float]:
+        """Its loss in training and on validation at the epoch that it was left at, NaN where it does not say."""
+        rows = [row for row in self.about.get("history", ()) if "validation_loss" in row]
+        best = min(rows, key=lambda row: row["validation_loss"], default={})
+        return float(best.get("train_loss", math.nan)), float(best.get("validation_loss", math.nan))
 
     def at_budget(self, budget: float) -> LstmModel:
         """The same model with the thresholds of a budget of false alerts."""

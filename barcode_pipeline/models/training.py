@@ -92,7 +92,7 @@ def train_network(
     train_on, validate_on = to_device(training, compute), to_device(validation, compute)
     if warm and not progress.best_state:
         before = validate(network, validate_on, compute)
-        progress.history.append({"epoch": 0, **before})
+        progress.history.append({"epoch": 0, "train_loss": mean_loss(network, train_on), **before})
         progress.best_loss, progress.best_state = before["validation_loss"], _state_of(network)
         say(f"validation loss before: {progress.best_loss:.5f}")
     started = time.perf_counter()
@@ -180,6 +180,17 @@ def weighted_loss(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
     """Sum over steps of the binary cross-entropy of five labels, weighted."""
     loss = nn.functional.binary_cross_entropy_with_logits(logits.float(), batch.targets, reduction="none")
     return (loss.sum(dim=2) * batch.weights).sum()
+
+
+def mean_loss(network: SequenceNetwork, passes: list[Batch]) -> float:
+    """The loss as it is, nothing dropped out; NaN without passes."""
+    network.eval()
+    loss, weight = 0.0, 0.0
+    with torch.no_grad():
+        for some in passes:
+            loss += float(weighted_loss(network(some.features), some))
+            weight += float(some.weights.sum())
+    return loss / weight if weight else math.nan
 
 
 def validate(network: SequenceNetwork, passes: list[Batch], compute: Compute) -> dict[str, float]:

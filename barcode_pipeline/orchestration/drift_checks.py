@@ -1,12 +1,11 @@
 """Checks of drift: they warn, and block nothing. What is looked at is `drifting`'s to say.
 
-The page plots an asset's figures over time, and not those of its checks: so the figures of each date are noted of the
-asset, too.
+The figures of the newest date stand one by one in what the page shows: it plots them over time.
 """
 
 # Dagster reads the annotation of `context` as it stands, so annotations are not postponed here.
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -35,11 +34,6 @@ def drift_check(
         with told_in_one_sentence():
             others = other_dates_made(context.instance, context.run, asset, asked)
             found = judge(workspace.open(), sorted({*asked, *others})[-MOST_DATES:])
-        for drift in found:
-            if drift.figures:
-                context.op_execution_context.log_event(
-                    dg.AssetObservation(asset, partition=date_text(drift.day), metadata=_numbers(drift))
-                )
         return _result(found)
 
     return check
@@ -51,6 +45,7 @@ def _result(found: "Sequence[Drift]") -> dg.AssetCheckResult:
     wrong = [drift for drift in found if drift.level != FINE]
     worst = max((drift.level for drift in found), default=FINE)
     told = wrong or found[-1:]
+    numbers = shown(found[-1]).items() if found else ()
     return dg.AssetCheckResult(
         passed=not wrong,
         severity=dg.AssetCheckSeverity.ERROR if worst == ERROR else dg.AssetCheckSeverity.WARN,
@@ -58,15 +53,10 @@ def _result(found: "Sequence[Drift]") -> dg.AssetCheckResult:
         metadata={
             "dates": len(found),
             "dates_with_drift": len(wrong),
+            **{name: value for name, value in numbers if isinstance(value, float)},
             "found": dg.MetadataValue.json({date_text(drift.day): shown(drift) for drift in told[-30:]}),
         },
     )
-
-
-def _numbers(drift: "Drift") -> dict[str, Any]:
-    from barcode_pipeline.drifting import shown
-
-    return {name: value for name, value in shown(drift).items() if isinstance(value, float)}
 
 
 def _of_sequences(workspace: Workspace, days: list[int]) -> "list[Drift]":

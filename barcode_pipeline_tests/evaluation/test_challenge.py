@@ -11,6 +11,7 @@ from barcode_pipeline.evaluation.challenge import (
     ALERTS,
     MARGINS,
     MOST_MORE_ALERTS,
+    PRICE,
     Answers,
     Comparison,
     Questions,
@@ -38,7 +39,7 @@ def test_the_same_model_enters_and_no_figure_differs(questions):
     same = answers(questions, 3, 1)
     decision = decide(same, same, questions, 50, 0)
     assert decision.enters and "not worse" in decision.reason
-    assert [comparison.difference for comparison in decision.comparisons] == [0, 0, 0]
+    assert [comparison.difference for comparison in decision.comparisons] == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize(("champion", "challenger", "enters"), [(3, 2, False), (2, 3, True), (3, 2.98, True)])
@@ -57,7 +58,7 @@ def test_a_model_that_cries_wolf_stays_out(questions):
     wolf = Answers(champion.probability, champion.probability >= 0.02)
     decision = decide(champion, wolf, questions, 50, 0)
     assert not decision.enters and "false alerts" in decision.reason
-    assert decision.comparisons[1].challenger == 1, "it finds all, and still it stays out"
+    assert "recall 1.000" in decision.reason, "it finds all, and still it stays out"
 
 
 def test_a_model_that_no_longer_finds_anything_stays_out(questions):
@@ -80,7 +81,23 @@ def test_more_alerts_on_the_window_as_it_is_than_any_finding_explains(questions)
     few, many = MOST_MORE_ALERTS * 0.8, MOST_MORE_ALERTS * 3
     assert decide(same, same, questions, 50, 0, (quiet, alarming(few), nothing)).enters
     stopped = decide(same, same, questions, 50, 0, (quiet, alarming(many), nothing))
-    assert not stopped.enters and stopped.reason.startswith(f"worse beyond the noise: {ALERTS}")
+    assert not stopped.enters and stopped.reason.startswith(f"worse beyond the noise in {ALERTS}: ")
+
+
+def test_recall_may_be_given_up_for_fewer_false_alerts(questions):
+    """And the other way round, at the same price."""
+    same = answers(questions, 4, 1)
+    target = questions.target.any(axis=1)
+    noisy, strict = questions.target.copy(), questions.target.copy()
+    noisy[np.flatnonzero(~target)[:: round(1 / 0.002)], 0] = True  # 20 more false alerts per 10,000
+    strict[:: round(1 / 0.1)] = False  # 10 points of recall fewer
+    first, second = Answers(same.probability, noisy), Answers(same.probability, strict)
+    for champion, challenger in ((first, second), (second, first)):
+        decision = decide(champion, challenger, questions, 50, 0)
+        worth, recall, false = decision.comparisons[1:4]
+        assert abs(recall.difference) > 0.05 and abs(false.difference) > 15
+        assert worth.difference == pytest.approx(recall.difference - PRICE * false.difference)
+        assert decision.enters is (challenger is second)
 
 
 def test_what_is_not_asked_about_plays_no_part(questions):
@@ -91,7 +108,7 @@ def test_what_is_not_asked_about_plays_no_part(questions):
     worse = Answers(challenger.probability.copy(), challenger.alert.copy())
     worse.probability[: len(counted) // 2] = 0.5
     worse.alert[: len(counted) // 2] = True
-    assert [one.difference for one in decide(champion, worse, some, 20, 0).comparisons] == [0, 0, 0]
+    assert [one.difference for one in decide(champion, worse, some, 20, 0).comparisons] == [0, 0, 0, 0]
     assert not decide(champion, worse, questions, 50, 0).enters
     # Of an event with a verdict on one label the others are not judged.
     one_label = np.ones_like(questions.counted)
@@ -134,7 +151,7 @@ def test_noise_alone_rarely_stops_a_model_of_equal_skill(questions, seed):
 
 
 def test_worse_needs_both_the_margin_and_the_noise():
-    better, margin = MARGINS["recall"]
+    better, margin = MARGINS["worth of alerts"]
 
     def comparison(difference: float, low: float, high: float) -> Comparison:
         return Comparison("recall", 0.9, 0.9 + difference, difference, low, high, better, margin)

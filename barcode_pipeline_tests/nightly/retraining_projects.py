@@ -23,10 +23,9 @@ from barcode_pipeline.workspace import Workspace
 CONFIGURATION = Configuration.model_validate(
     {
         "model": {"width": 32},
-        "training": {"epochs": 8, "learning_rate": 0.008},
-        "planting": {"passes": 1, "copies": 1},
+        "planting": {"passes": 1},
         "evaluation": {"bootstrap_replicates": 100, "suspicious_epcs": 3, "review_questions": 5},
-        "nightly": {"live_events": 6000, "replay_events": 3000, "questions": 6000},
+        "nightly": {"live_events": 20_000, "replay_events": 10_000, "questions": 6000},
     }
 )
 

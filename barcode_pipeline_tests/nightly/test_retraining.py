@@ -97,7 +97,7 @@ def test_the_newest_days_judge_and_teach_nothing(project: Workspace) -> None:
 def test_a_nights_events_are_those_of_the_dates(project: Workspace) -> None:
     """Row by row the same features, labels and parts as in the training set of all events."""
     make_split(project, CONFIGURATION.nightly.judged_days)
-    make_night_split(project, 0)
+    make_night_split(configured(project, "nightly", live_events=4000, replay_events=2000), 0)
     every, some = read_training_set(project.training), read_training_set(project.night_training)
     keys = [rows_of_training_set(project, project.enriched, one, READ_COLUMNS) for one in (every, some)]
     texts = [
@@ -226,11 +226,12 @@ def test_a_poisoned_night_leaves_the_champion(
 ) -> None:
     before, pointer = in_service(project), project.model_pointer.read_bytes()
     trained = poisoned_night(project, monkeypatch, change)  # type: ignore[arg-type]
-    assert trained.entry.status == "kept" and trained.entry.reason.startswith("worse beyond the noise")
+    assert trained.entry.status == "kept"
+    assert trained.entry.reason.startswith(("worse beyond the noise", "the night's lesson contradicts"))
     assert project.model_pointer.read_bytes() == pointer and in_service(project) == before
     assert trained.path.exists()
     table = models_table(ModelRegistry(project.models))
-    assert f"* {before}" in table and "worse beyond the noise" in table
+    assert f"* {before}" in table and trained.entry.reason in table
     challenger = kept_challenger(project)
     assert challenger is not None and challenger.about["warm_from"] == before
     # The next night goes on from the champion, not from what was kept.
