@@ -129,8 +129,9 @@ def _model_alerts(
     registry = ModelRegistry(workspace.models)
     if registry.in_service() is None and change.model is None and not change.alert_thresholds:
         return None
-    now, _ = registry.load_in_service(workspace.configuration.scoring.false_alerts_per_10k)
-    then = load_lstm(change.model) if change.model is not None else now
+    budget = workspace.configuration.scoring.false_alerts_per_10k
+    now, _ = registry.load_in_service(budget)
+    then = load_lstm(change.model).at_budget(budget) if change.model is not None else now
     then = with_thresholds(then, change.alert_thresholds)
     order = order_by_journey(known.table.column("epc_code"))
 

@@ -262,11 +262,11 @@ def test_a_slower_truck_touches_rules_and_model(small_project: SmallProject) -> 
 
 def test_thresholds_and_files_of_the_model_can_be_tried(small_project: SmallProject) -> None:
     workspace = small_project.workspace
-    found = replay(workspace, Change(alert_thresholds={"jump": 1.0}))
+    found = replay(workspace, Change(alert_thresholds={"epcFake": 1.0}))
     assert set(found.tables) == {"model"}
     whole = found.tables["model"].query("site == @ALL_SITES").set_index("label")
-    assert whole.loc["jump", "gained"] == 0 < whole.loc["jump", "before"]
-    assert (whole.loc[["epcFake", "locErr"], ["gained", "lost"]] == 0).all().all()
+    assert whole.loc["epcFake", "gained"] == 0 < whole.loc["epcFake", "before"]
+    assert (whole.loc[["jump", "locErr"], ["gained", "lost"]] == 0).all().all()
     same = replay(workspace, Change(model=ModelRegistry(workspace.models).in_service())).tables["model"]
     assert not same[["gained", "lost"]].any().any()
 

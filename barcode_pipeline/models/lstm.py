@@ -64,7 +64,7 @@ class LstmModel:
     def losses(self) -> tuple[float, float]:
         """Its loss in training and on validation at the epoch that it was left at, NaN where it does not say."""
         rows = [row for row in self.about.get("history", ()) if "validation_loss" in row]
-        best = min(rows, key=lambda row: row["validation_loss"], default={})
+        best: dict[str, float] = min(rows, key=lambda row: row["validation_loss"], default={})
         return float(best.get("train_loss", math.nan)), float(best.get("validation_loss", math.nan))
 
     def at_budget(self, budget: float) -> LstmModel:
