@@ -7,7 +7,7 @@ and returns the rows of each.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,15 +16,15 @@ import pyarrow as pa
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.date_store import DateStore
 from barcode_pipeline.events.enrichment import enrich
-from barcode_pipeline.events.formats import KEY_COLUMNS, LABELS
+from barcode_pipeline.events.formats import EVENT_SCHEMA, KEY_COLUMNS, LABELS
 from barcode_pipeline.events.history import WithHistory, read_with_history
 from barcode_pipeline.events.merging import merge, read_events
-from barcode_pipeline.events.times import SECONDS_PER_DAY, date_text, day_of
+from barcode_pipeline.events.times import SECONDS_PER_DAY, date_text, day_of, order_by_day
 from barcode_pipeline.rules.labels import score_events
 from barcode_pipeline.rules.tables import labels_table
 from barcode_pipeline.sequences.features import FEATURE_NAMES, FEATURE_VERSION, compute_features
 from barcode_pipeline.sequences.split import PART_NAMES, cut_time, lot_buckets, order_by_journey, split_events
-from barcode_pipeline.sequences.tables import feature_matrix, sequences_table
+from barcode_pipeline.sequences.tables import features_in_order, sequences_table
 from barcode_pipeline.sequences.training_set import TrainingSet, write_training_set
 from barcode_pipeline.stale_dates import noted, replacing_rows
 from barcode_pipeline.workspace import Workspace
@@ -35,7 +35,7 @@ READ_COLUMNS = (*KEY_COLUMNS, "location_text")
 
 
 class Assembled(NamedTuple):
-    """Dates as assembled from the intake. table: their rows, exact duplicates removed, sorted by EPC and travel.
+    """Dates as assembled from the intake. table: their rows, exact duplicates removed, by date, EPC and travel.
     day: (N,) int64 of its rows. duplicates: how many were removed, by file (a place in `files`) and day."""
 
     table: pa.Table
@@ -52,7 +52,8 @@ def assemble(workspace: Workspace, days: Sequence[int]) -> Assembled:
     day = day_of(events.time)
     gone = pd.DataFrame({"file": file_of_row[merged.duplicate], "day": day[merged.duplicate]})
     counts = gone.value_counts(["file", "day"]).reset_index()
-    return Assembled(table.take(pa.array(merged.rows)), day[merged.rows], files, counts)
+    rows = merged.rows[order_by_day(day[merged.rows])]
+    return Assembled(table.take(pa.array(rows)), day[rows], files, counts)
 
 
 def make_merged(workspace: Workspace, days: Sequence[int]) -> Rows:
@@ -66,28 +67,30 @@ def make_merged(workspace: Workspace, days: Sequence[int]) -> Rows:
 
 def make_enriched(workspace: Workspace, days: Sequence[int]) -> Rows:
     """Add coordinates, levels and transition statistics to the events of some dates."""
-    known = read_with_history(workspace.merged, days, near=workspace.lots.days_with_history)
+    carried = [name for name in EVENT_SCHEMA.names if name != "location_id"]
+    known = _with_history(workspace, workspace.merged, days, carried)
     events = read_events(known.table, workspace.reference.sites)
-    rows = write_wanted(workspace.enriched, enrich(known.table, events, workspace.reference), known, days)
+    table = enrich(known.table, events, workspace.reference)
+    rows = write_wanted(workspace.enriched, table, known, days)
     return noted(workspace, "enriched_events", rows)
 
 
 def make_labels(workspace: Workspace, days: Sequence[int]) -> Rows:
     """Score the events of some dates with the five rules."""
-    known = read_with_history(workspace.enriched, days, READ_COLUMNS, near=workspace.lots.days_with_history)
+    known = _with_history(workspace, workspace.enriched, days, KEY_COLUMNS)
     settings = workspace.configuration.rules.settings()
     scored = score_events(read_events(known.table, workspace.reference.sites), workspace.reference, settings)
-    rows = write_wanted(workspace.labels, labels_table(known.table, scored, settings), known, days)
+    rows = write_wanted(workspace.labels, labels_table(scored, settings), known, days)
     return noted(workspace, "rule_labels", rows)
 
 
 def make_sequences(workspace: Workspace, days: Sequence[int]) -> Rows:
     """Compute the features of the events of some dates: they ask for whole lots, not for their EPCs alone."""
-    known = read_with_history(workspace.enriched, days, READ_COLUMNS, by="lot", near=workspace.lots.days_with_history)
+    known = _with_history(workspace, workspace.enriched, days, KEY_COLUMNS, by="lot")
     events = read_events(known.table, workspace.reference.sites)
     rules = workspace.configuration.rules.settings()
     features = compute_features(events, workspace.reference, rules.companies, rules.v_max)
-    rows = write_wanted(workspace.sequences, sequences_table(known.table, features), known, days)
+    rows = write_wanted(workspace.sequences, sequences_table(features), known, days)
     return noted(workspace, "epc_sequences", rows)
 
 
@@ -98,7 +101,10 @@ def make_split(workspace: Workspace, judged_days: int | None = None) -> dict[str
     configured share of all events lies before it.
     """
     days = workspace.sequences.days()
-    sequences = workspace.sequences.read(days, ("epc_code", "event_time", "features"))
+    columns = ("epc_code", "event_time", "features")
+    sequences = pa.concat_tables(
+        [workspace.sequences.read([], columns), *workspace.sequences.read_files(days, columns)]
+    )
     labels = workspace.labels.read(days, LABELS)
     if len(labels) != len(sequences):
         raise _apart(workspace)
@@ -136,7 +142,7 @@ def split_arrays(
         "events_by_part": dict(zip(PART_NAMES, counts, strict=True)),
     }
     arrays = {
-        "features": feature_matrix(sequences)[journeys.source],
+        "features": features_in_order(sequences, journeys.source),
         "rule_labels": np.column_stack([labels.column(name).to_numpy() for name in LABELS])[journeys.source],
         "offsets": journeys.offsets,
         "time": time,
@@ -160,11 +166,23 @@ def rows_of_training_set(
     return store.read_rows(days, np.asarray(training_set.source), columns)
 
 
+def _with_history(
+    workspace: Workspace,
+    store: DateStore,
+    days: Sequence[int],
+    carried: Sequence[str],
+    by: Literal["epc", "lot"] = "epc",
+) -> WithHistory:
+    return read_with_history(store, days, READ_COLUMNS, by, workspace.lots.days_with_history, carried)
+
+
 def write_wanted(store: DateStore, table: pa.Table, known: WithHistory, days: Sequence[int]) -> Rows:
-    """Write the rows of the dates asked for; their history stays where it is."""
-    if known.wanted.all():
-        return store.write(table, known.day, days)
-    return store.write(table.filter(pa.array(known.wanted)), known.day[known.wanted], days)
+    """Write the rows of the dates asked for; their history stays where it is. Columns that were carried on with the
+    dates are written as they were, whether or not `table` has them too."""
+    others = [known.carried[day] for day in days]
+    if not known.wanted.all():
+        return store.write(table.filter(pa.array(known.wanted)), known.day[known.wanted], days, others)
+    return store.write(table, known.day, days, others)
 
 
 def _apart(workspace: Workspace) -> UserError:

@@ -8,44 +8,38 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
-from scipy.special import expit
 
 from barcode_pipeline.admission import admit
 from barcode_pipeline.alerts.reasons import explain
-from barcode_pipeline.chain import READ_COLUMNS, Rows, rows_of_training_set, write_wanted
-from barcode_pipeline.configuration import Configuration
+from barcode_pipeline.chain import READ_COLUMNS, Rows, write_wanted
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.files import current_folder, published_folder
 from barcode_pipeline.events.formats import KEY_FIELDS, LABELS
 from barcode_pipeline.events.history import read_with_history
 from barcode_pipeline.events.journeys import Events
 from barcode_pipeline.events.merging import read_events
-from barcode_pipeline.feedback import judged_in
 from barcode_pipeline.models.attribution import attribute, continued_by
 from barcode_pipeline.models.baselines.registry import BASELINES, load_baselines
 from barcode_pipeline.models.calibration import Calibration, calibrate
 from barcode_pipeline.models.compute import Compute
-from barcode_pipeline.models.lstm import LstmModel, load_lstm, save_lstm, train_lstm
-from barcode_pipeline.models.network import Architecture
+from barcode_pipeline.models.lstm import LstmModel, load_lstm, save_lstm
 from barcode_pipeline.models.registry import ModelEntry, ModelRegistry
 from barcode_pipeline.models.tables import SCORES_SCHEMA
-from barcode_pipeline.models.training import TrainingSettings
 from barcode_pipeline.rules.labels import score_events
-from barcode_pipeline.sequences.features import FEATURE_NAMES
 from barcode_pipeline.sequences.journey_features import JourneyFeatures
-from barcode_pipeline.sequences.split import TRAIN, VALIDATION, order_by_journey
+from barcode_pipeline.sequences.split import order_by_journey
 from barcode_pipeline.sequences.tables import feature_matrix
 from barcode_pipeline.sequences.training_set import TrainingSet, read_training_set
 from barcode_pipeline.stale_dates import noted
-from barcode_pipeline.teachers.registry import teachers_named
-from barcode_pipeline.teachers.teacher import NO_ROW, NOT_PLANTED, Lesson, Material, teach
+from barcode_pipeline.teachers.teacher import Material
+from barcode_pipeline.teaching import learn
+from barcode_pipeline.training_events import events_of
 from barcode_pipeline.workspace import Workspace
 
 Say = Callable[[str], None]
@@ -93,111 +87,7 @@ def material_of(workspace: Workspace, training_set: TrainingSet) -> Material:
 
 def _events_of(workspace: Workspace, training_set: TrainingSet) -> Events:
     """The events of a training set, row by row."""
-    table = rows_of_training_set(workspace, workspace.enriched, training_set, READ_COLUMNS)
-    return read_events(table, workspace.reference.sites)
-
-
-def learn(
-    workspace: Workspace,
-    material: Material,
-    layers: int,
-    compute: Compute,
-    say: Say,
-    teacher_names: Sequence[str] | None = None,
-) -> tuple[LstmModel, Lesson]:
-    """Train an LSTM by some teachers, the configured ones unless given; returns it and the last lesson it was given.
-
-    With planted anomalies, models that are only to search come first: what one suspects is no example of the
-    ordinary for the next. They are taught with many more planted anomalies and for a short time: each real one that
-    hides among the ordinary then weighs little against them, and is not yet learnt by heart.
-    """
-    configuration = workspace.configuration
-    names, planting = teacher_names or configuration.training.teachers, configuration.planting
-    judged = judged_in(workspace, material.training_set)
-    teachers = teachers_named(names, lambda: judged)
-    part = np.asarray(material.training_set.part)
-    taught = (part == TRAIN) | (part == VALIDATION)
-    # Who is not taught by verdicts still takes what they confirm for no example of the ordinary.
-    confirmed = judged.confirmed() & taught
-    material = material.with_suspects(confirmed)
-    journeys, rows = material.journeys.select(material.journeys.with_any(taught))
-    passes = planting.passes if "planted" in names else 1
-    settings = _training_settings(configuration)
-    searching = replace(settings, epochs=min(settings.epochs, planting.search_epochs))
-    for number in range(1, passes + 1):
-        search = number < passes
-        shown = replace(material, planting=planting.search_settings()) if search else material
-        lesson = teach(teachers, shown)
-        chosen = searching if search else settings
-        model = train_on_lesson(workspace, material, names, lesson, layers, chosen, compute, say)
-        if search:
-            suspects = confirmed.copy()
-            # As the network itself has it: what is calibrated is calibrated on validation lots that still hold, as
-            # ordinary, the very anomalies that are looked for here.
-            suspects[rows] |= (expit(model.scores(journeys)) >= planting.suspect_probability).any(axis=1)
-            say(f"search {number} of {passes - 1}: {int((suspects & taught).sum()):,} events are under suspicion")
-            material = material.with_suspects(suspects & taught)
-    return model, lesson
-
-
-def train_on_lesson(
-    workspace: Workspace,
-    material: Material,
-    names: Sequence[str],
-    lesson: Lesson,
-    layers: int,
-    settings: TrainingSettings,
-    compute: Compute,
-    say: Say,
-    start: tuple[LstmModel, str] | None = None,
-) -> LstmModel:
-    """Train an LSTM of some layers on a lesson by some teachers. start: a model to go on from, and its file's name."""
-    configuration, training_set = workspace.configuration, material.training_set
-    real = lesson.row[(lesson.train > 0) & (lesson.row != NO_ROW)]
-    trained_on = np.asarray(training_set.time)[real]
-    about: dict[str, Any] = {
-        "teacher": " + ".join(names),
-        "data_fingerprint": training_set.about["fingerprint"],
-        "trained_from": str(np.datetime64(int(trained_on.min()), "s")) if len(trained_on) else None,
-        "trained_to": str(np.datetime64(int(trained_on.max()), "s")) if len(trained_on) else None,
-        "cut": training_set.about["cut"],
-    }
-    if start is not None:
-        # What a chain of warm starts has learnt from reaches back to its first model.
-        about["warm_from"] = start[1]
-        begins = [moment for moment in (about["trained_from"], start[0].about.get("trained_from")) if moment]
-        about["trained_from"] = min(begins, default=None)
-    if "planted" in names:
-        about["planting"] = configuration.planting.model_dump(mode="json")
-        about["suspects"] = 0 if material.suspects is None else int(material.suspects.sum())
-        planted = lesson.family[(lesson.train > 0) & (lesson.family != NOT_PLANTED)]
-        about["planted"] = dict(
-            zip(lesson.families, np.bincount(planted, minlength=len(lesson.families)).tolist(), strict=True)
-        )
-    architecture = Architecture(
-        len(FEATURE_NAMES),
-        layers,
-        configuration.model.width,
-        configuration.model.dropout,
-        configuration.sequences.length,
-    )
-    name = (
-        f"{training_set.about['fingerprint']}-"
-        f"{_short_hash(asdict(architecture), asdict(settings), names, lesson.fingerprint(), about.get('warm_from'))}"
-    )
-    return train_lstm(
-        lesson.journeys,
-        lesson.targets,
-        lesson.train,
-        lesson.validation,
-        architecture,
-        settings,
-        compute,
-        about,
-        ModelRegistry(workspace.models).checkpoint / f"{name}.pt",
-        say,
-        None if start is None else start[0],
-    )
+    return read_events(events_of(workspace, training_set), workspace.reference.sites)
 
 
 def train_baselines(workspace: Workspace, compute: Compute, say: Say = print) -> dict[str, Any]:
@@ -300,14 +190,3 @@ def make_scores(workspace: Workspace, days: Sequence[int]) -> Rows:
 
 def _constant(word: str, count: int) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32)), pa.array([word]))
-
-
-def _training_settings(configuration: Configuration) -> TrainingSettings:
-    training = configuration.training
-    return TrainingSettings(
-        training.epochs, training.patience, training.batch_events, training.learning_rate, training.seed
-    )
-
-
-def _short_hash(*values: object) -> str:
-    return f"{pd.util.hash_array(np.array([json.dumps(values, sort_keys=True)], dtype=object))[0]:016x}"

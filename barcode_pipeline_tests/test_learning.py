@@ -15,7 +15,7 @@ from barcode_pipeline.chain import make_enriched, make_sequences
 from barcode_pipeline.configuration import Configuration
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.formats import ALERTS, KEY_COLUMNS, LABELS, PROBABILITIES
-from barcode_pipeline.learning import baseline_probabilities, make_scores, train_baselines, train_model
+from barcode_pipeline.learning import baseline_probabilities, make_scores, material_of, train_baselines, train_model
 from barcode_pipeline.models.baselines.registry import BASELINES
 from barcode_pipeline.models.compute import Compute
 from barcode_pipeline.models.registry import ModelRegistry
@@ -23,6 +23,7 @@ from barcode_pipeline.sequences.journey_features import JourneyFeatures
 from barcode_pipeline.sequences.split import KNOWN_LOTS, TRAIN, VALIDATION
 from barcode_pipeline.sequences.training_set import read_training_set
 from barcode_pipeline.teachers.planting.families import FAMILY_NAMES
+from barcode_pipeline.teaching import learn
 from barcode_pipeline.workspace import Workspace
 
 
@@ -148,6 +149,15 @@ def test_planted_anomalies_teach_after_a_search(copy_of_project):
     assert 0 < about["suspects"] < np.isin(training_set.part, (TRAIN, VALIDATION)).sum() / 4
     assert about["trained_to"] < about["cut"]
     assert not list(ModelRegistry(place.models).checkpoint.glob("*.pt"))
+    # Who learns from the same lesson finds the searches made; who learns from another does not.
+    material = material_of(place, training_set)
+    again: list[str] = []
+    one_layer, _ = learn(place, material, 1, Compute(), again.append)
+    assert one_layer.about["suspects"] == about["suspects"]
+    assert any(line.startswith("the searches of this lesson have been made") for line in again)
+    other: list[str] = []
+    learn(place, replace(material, seed=99), 1, Compute(), other.append)
+    assert any(line.startswith("search 1 of 1: ") for line in other)
     # What rules can see is found on events that no teacher looked at, without a rule's label in training.
     held_out = training_set.part >= KNOWN_LOTS
     journeys = JourneyFeatures(training_set.features, np.asarray(training_set.offsets))

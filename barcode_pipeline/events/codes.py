@@ -12,8 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from barcode_pipeline.compiled import compiled
-from barcode_pipeline.events.text import clean_words
+from barcode_pipeline.compiled import compiled, inlined
+from barcode_pipeline.events.distinct import is_same, number_texts
+from barcode_pipeline.events.text import clean_words, string_buffers
 from barcode_pipeline.events.times import days_from_civil, days_in_month
 
 DATE_UNREADABLE = np.iinfo(np.int32).min
@@ -55,6 +56,15 @@ def lot_names(codes: pa.Array) -> pa.Array:
     return pc.if_else(pc.is_valid(lot), lot, codes)
 
 
+def lots_of(codes: pa.Array) -> pa.DictionaryArray:
+    """`lot_names` of canonical codes without nulls, each name made once, in order of appearance. (N,) dictionary."""
+    offsets, data = string_buffers(codes)
+    start, stop = np.empty(len(codes), dtype=np.int32), np.empty(len(codes), dtype=np.int32)
+    _find_lots(offsets, data, start, stop)
+    lot, first = number_texts(data, start, stop)
+    return pa.DictionaryArray.from_arrays(pa.array(lot), lot_names(codes.take(pa.array(first))))
+
+
 def parse_codes(codes: pa.Array, registered: tuple[str, ...]) -> ParsedCodes:
     """Read the parts of canonical codes, (N,) string without nulls; `registered` are the known companies."""
     count = len(codes)
@@ -71,15 +81,6 @@ def parse_codes(codes: pa.Array, registered: tuple[str, ...]) -> ParsedCodes:
     return ParsedCodes(six_parts, header, company, product, lot, nine_digits, day, after, serial)
 
 
-def string_buffers(words: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """Offsets (N + 1,) int32 and bytes of a string array, without copying."""
-    _, offsets, data = words.buffers()
-    if offsets is None:
-        return np.zeros(1, dtype=np.int32), np.zeros(0, dtype=np.uint8)
-    starts = np.frombuffer(offsets, dtype=np.int32)[words.offset : words.offset + len(words) + 1]
-    return starts, np.frombuffer(data, dtype=np.uint8) if data is not None else np.zeros(0, dtype=np.uint8)
-
-
 def _manufacture_days(date: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Days of YYYYMMDD numbers (-1: not eight digits), and of the same day five years on."""
     year, month, day = date // 10_000, date // 100 % 100, date % 100
@@ -93,6 +94,28 @@ def _manufacture_days(date: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         np.where(readable, days_from_civil(year, month, day), DATE_UNREADABLE).astype(np.int32),
         np.where(readable, five_years_on, DATE_UNREADABLE).astype(np.int32),
     )
+
+
+@inlined
+def lot_bounds(data: np.ndarray, start: int, stop: int) -> tuple[int, int]:
+    """Where the parts company, product and lot stand in a code of six parts, else all of it: it is a lot of its own."""
+    dots, first, last = 0, start, stop
+    for i in range(start, stop):
+        if data[i] == 46:  # "."
+            dots += 1
+            if dots == 1:
+                first = i + 1
+            elif dots == 4:
+                last = i
+    if dots != 5:
+        first, last = start, stop
+    return first, last
+
+
+@compiled
+def _find_lots(offsets: np.ndarray, data: np.ndarray, start: np.ndarray, stop: np.ndarray) -> None:
+    for row in range(len(start)):
+        start[row], stop[row] = lot_bounds(data, offsets[row], offsets[row + 1])
 
 
 @compiled
@@ -121,6 +144,17 @@ def _parse(
     bounds = np.empty(8, dtype=np.int64)
     for row in range(len(offsets) - 1):
         start, stop = offsets[row], offsets[row + 1]
+        if row > 0 and serial[row - 1] >= 0 and stop - start == offsets[row] - offsets[row - 1]:
+            # Most codes differ from the one before them in their serial alone.
+            number = _digits(data, stop - 9, stop)
+            if number >= 0 and is_same(data, offsets[row - 1], start, stop - start - 9):
+                flags[row], company[row], date[row], serial[row] = (
+                    flags[row - 1],
+                    company[row - 1],
+                    date[row - 1],
+                    number,
+                )
+                continue
         parts = 1
         bounds[0] = start
         for i in range(start, stop):

@@ -21,10 +21,11 @@ from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.files import remove_leftovers, written_beside
 from barcode_pipeline.events.formats import FORMAT_VERSION
 from barcode_pipeline.events.text import dictionary_array, dictionary_codes
-from barcode_pipeline.events.times import date_text, day_number
+from barcode_pipeline.events.times import date_text, day_number, order_by_day
 
 _VERSION_KEY = b"barcode_pipeline.format"
 _WRITERS = 2
+_ROWS_WORTH_A_THREAD = 50_000
 _DATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\.parquet")
 
 
@@ -56,44 +57,65 @@ class DateStore:
         except FileNotFoundError:
             return {}
 
-    def write(self, table: pa.Table, day_of_row: np.ndarray, days: Sequence[int]) -> dict[int, int]:
+    def write(
+        self, table: pa.Table, day_of_row: np.ndarray, days: Sequence[int], others: Sequence[pa.Table] | None = None
+    ) -> dict[int, int]:
         """Write one file for each of `days`, also where a day has no rows; returns the rows of each day.
 
-        day_of_row: (N,), has to hold none but `days`. Rows keep their order within a day.
+        day_of_row: (N,), has to hold none but `days`. Rows keep their order within a day. others: of each day columns
+        that `table` lacks, or that take the place of its own, row by row, as `read_files` gives them: they are
+        written as they are.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self.folder)
-        ordered, starts = _by_day(one_chunk(table.select(self.schema.names)), day_of_row, np.asarray(days))
-        columns = [_OwnWords(ordered.column(field.name), starts) if _is_words(field) else None for field in self.schema]
+        given = others[0].column_names if others else []
+        own = [field for field in self.schema if field.name in table.column_names and field.name not in given]
+        ordered, starts = _by_day(one_chunk(table.select([field.name for field in own])), day_of_row, np.asarray(days))
         coded = [field.name for field in self.schema if _is_words(field)]
 
+        def cut(field: pa.Field) -> _Cut:
+            column = ordered.column(field.name)
+            return _OwnWords(column, starts) if _is_words(field) else _Plain(column, starts)
+
+        with ThreadPoolExecutor(_WRITERS) as pool:
+            columns = dict(zip([field.name for field in own], pool.map(cut, own), strict=True))
+
         def write_one(position: int) -> int:
-            start, stop = starts[position], starts[position + 1]
-            arrays = [
-                words.of_day(position) if words else ordered.column(place).chunk(0).slice(start, stop - start)
-                for place, words in enumerate(columns)
-            ]
+            there = {name: column.of_day(position) for name, column in columns.items()}
+            if others is not None and given:
+                if len(others[position]) != starts[position + 1] - starts[position]:
+                    raise ValueError("a day has not as many rows as its other columns")
+                there |= {name: _in_one_dictionary(others[position].column(name)) for name in given}
+            day = pa.Table.from_arrays([there[name] for name in self.schema.names], schema=self.schema)
+            # Made in memory and written at once: Parquet hands out every column in several small pieces.
+            made = pa.BufferOutputStream()
+            pq.write_table(day, made, compression="snappy", use_dictionary=coded, write_statistics=["epc_code"])
             with written_beside(self.path(days[position])) as path:
-                pq.write_table(
-                    pa.Table.from_arrays(arrays, schema=self.schema),
-                    path,
-                    compression="snappy",
-                    use_dictionary=coded,
-                    write_statistics=["epc_code"],
-                )
-            return int(stop - start)
+                path.write_bytes(made.getvalue())
+            return len(day)
 
         with ThreadPoolExecutor(_WRITERS) as pool:
             return dict(zip(days, pool.map(write_one, range(len(days))), strict=True))
 
     def read(self, days: Iterable[int], columns: Sequence[str] | None = None) -> pa.Table:
         """The rows of some days, one after the other; days without a file have none."""
-        paths = [path for path in map(self.path, days) if path.exists()]
-        names = list(columns) if columns is not None else self.schema.names
+        parts = self.read_files(days, columns)
+        return one_chunk(pa.concat_tables(parts)) if parts else self._empty(columns)
+
+    def read_files(self, days: Iterable[int], columns: Sequence[str] | None = None) -> list[pa.Table]:
+        """The rows of each day as they lie in its file, with dictionaries of their own; none without a file."""
+
+        def read_one(path: Path) -> pa.Table:
+            return self._read_one(path, self._names(columns)) if path.exists() else self._empty(columns)
+
         with ThreadPoolExecutor(_WRITERS) as pool:
-            parts = list(pool.map(lambda path: self._read_one(path, names), paths))
-        empty = pa.schema([self.schema.field(name) for name in names]).empty_table()
-        return one_chunk(pa.concat_tables([empty, *parts])) if parts else empty
+            return list(pool.map(read_one, map(self.path, days)))
+
+    def _names(self, columns: Sequence[str] | None) -> list[str]:
+        return list(columns) if columns is not None else self.schema.names
+
+    def _empty(self, columns: Sequence[str] | None) -> pa.Table:
+        return pa.schema([self.schema.field(name) for name in self._names(columns)]).empty_table()
 
     def read_rows(self, days: Sequence[int], rows: np.ndarray, columns: Sequence[str] | None = None) -> pa.Table:
         """Some rows of some days, in the order given. rows: (N,) int64, counted over the days one after the other.
@@ -124,13 +146,25 @@ class DateStore:
             return int(pq.read_metadata(path).num_rows)
 
     def _read_one(self, path: Path, names: list[str]) -> pa.Table:
-        with self._refusing_damage(path), pq.ParquetFile(path) as file:
+        # The bytes of a date's file at once: Parquet asks for each column in several small pieces.
+        with (
+            self._refusing_damage(path),
+            pq.ParquetFile(pa.BufferReader(path.read_bytes()), pre_buffer=False) as file,
+        ):
             metadata = file.schema_arrow.metadata or {}
             if metadata.get(_VERSION_KEY) != str(FORMAT_VERSION).encode():
                 raise self._to_be_made_again(path, f"has another format version than {FORMAT_VERSION}")
-            table = file.read(columns=names, use_threads=False).select(names)
+            table = file.read(columns=names, use_threads=False)
+        schema = pa.schema([self.schema.field(name) for name in names])
+        columns = (table.column(name) for name in names)
         # Parquet knows no seconds: they lie there as milliseconds.
-        return table.cast(pa.schema([self.schema.field(name) for name in names]))
+        return pa.Table.from_arrays(
+            [
+                column if column.type == field.type else column.cast(field.type)
+                for column, field in zip(columns, schema, strict=True)
+            ],
+            schema=schema,
+        )
 
     @contextmanager
     def _refusing_damage(self, path: Path) -> Iterator[None]:
@@ -148,7 +182,16 @@ class DateStore:
 
 def one_chunk(table: pa.Table) -> pa.Table:
     """The same rows, each column in one piece with one dictionary."""
-    return table.unify_dictionaries().combine_chunks()
+    if len(table) < _ROWS_WORTH_A_THREAD:
+        return table.unify_dictionaries().combine_chunks()
+    with ThreadPoolExecutor(_WRITERS) as pool:
+        return pa.Table.from_arrays(list(pool.map(_one_piece, table.columns)), schema=table.schema)
+
+
+def _one_piece(column: pa.ChunkedArray) -> pa.Array:
+    if pa.types.is_dictionary(column.type):
+        return dictionary_array(column)
+    return column.combine_chunks()
 
 
 def _by_day(table: pa.Table, day_of_row: np.ndarray, days: np.ndarray) -> tuple[pa.Table, np.ndarray]:
@@ -160,7 +203,7 @@ def _by_day(table: pa.Table, day_of_row: np.ndarray, days: np.ndarray) -> tuple[
         raise ValueError("a row lies on a day that was not asked to be written")
     starts = np.concatenate([[0], np.cumsum(np.bincount(position, minlength=len(days)))])
     if (np.diff(position) < 0).any():
-        table = table.take(pa.array(np.argsort(position, kind="stable")))
+        table = table.take(pa.array(order_by_day(position)))
     return table, starts
 
 
@@ -168,21 +211,41 @@ def _is_words(field: pa.Field) -> bool:
     return pa.types.is_dictionary(field.type)
 
 
+def _in_one_dictionary(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
+    several = column.num_chunks > 1 and pa.types.is_dictionary(column.type)
+    return dictionary_array(column) if several else column
+
+
+class _Plain:
+    """A column cut up by day."""
+
+    def __init__(self, column: pa.ChunkedArray, starts: np.ndarray) -> None:
+        self.column, self.starts = column, starts
+
+    def of_day(self, position: int) -> pa.ChunkedArray:
+        return self.column.slice(self.starts[position], self.starts[position + 1] - self.starts[position])
+
+
 class _OwnWords:
     """A dictionary column cut up by day, each day with a dictionary of its own words, in order of appearance."""
 
     def __init__(self, column: pa.ChunkedArray, starts: np.ndarray) -> None:
         array = dictionary_array(column)
-        self.dictionary = array.dictionary
+        codes, words, self.word_starts = _recode(dictionary_codes(array), len(array.dictionary), starts)
         self.starts = starts
-        self.codes, self.words, self.word_starts = _recode(dictionary_codes(array), len(self.dictionary), starts)
-        self.has_missing = array.null_count > 0
+        # Of all days at once, and then cut up.
+        self.indices = pa.array(codes, mask=codes < 0) if array.null_count else pa.array(codes)
+        self.words = array.dictionary.take(pa.array(words))
 
     def of_day(self, position: int) -> pa.DictionaryArray:
-        codes = self.codes[self.starts[position] : self.starts[position + 1]]
-        words = self.words[self.word_starts[position] : self.word_starts[position + 1]]
-        indices = pa.array(codes, mask=codes < 0) if self.has_missing else pa.array(codes)
-        return pa.DictionaryArray.from_arrays(indices, self.dictionary.take(pa.array(words)))
+        start, first = self.starts[position], self.word_starts[position]
+        return pa.DictionaryArray.from_arrays(
+            self.indices.slice(start, self.starts[position + 1] - start),
+            self.words.slice(first, self.word_starts[position + 1] - first),
+        )
+
+
+_Cut = _Plain | _OwnWords
 
 
 @compiled

@@ -39,7 +39,10 @@ event or an unknown route."""
 
 
 def enrich(table: pa.Table, events: Events, reference: Reference) -> pa.Table:
-    """Add coordinates, level, direction and transition statistics to merged events. (N rows) -> (N rows)."""
+    """Add coordinates, level, direction and transition statistics to merged events. (N rows) -> (N rows).
+
+    table: has the columns of the key and `location_text`; what else of `EVENT_SCHEMA` it has is passed on.
+    """
     sites, routes = reference.sites, reference.routes
     previous = follow(events).previous_rows()
     site = events.places.site[events.place]
@@ -47,7 +50,7 @@ def enrich(table: pa.Table, events: Events, reference: Reference) -> pa.Table:
         previous, events.time, site, sites.latitude, sites.longitude, routes.start, routes.destination
     )
     location_id = events.places.location_id[events.place]
-    columns = {name: table.column(name) for name in EVENT_SCHEMA.names}
+    columns = {name: table.column(name) for name in EVENT_SCHEMA.names if name in table.column_names}
     columns |= {
         "location_id": pa.array(location_id, mask=location_id == NO_LOCATION_ID),
         "site_name": _named(site, sites.name),
@@ -64,7 +67,8 @@ def enrich(table: pa.Table, events: Events, reference: Reference) -> pa.Table:
         "transition_hours_max": _of_site(routes.maximum, route),
         "transition_count": _of_site(routes.count, route),
     }
-    return pa.table([columns[name] for name in ENRICHED_SCHEMA.names], schema=ENRICHED_SCHEMA)
+    schema = pa.schema([field for field in ENRICHED_SCHEMA if field.name in columns])
+    return pa.table([columns[name] for name in schema.names], schema=schema)
 
 
 @compiled

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from barcode_pipeline.compiled import compiled, inlined
-from barcode_pipeline.events.codes import string_buffers
-from barcode_pipeline.events.text import dictionary_array, dictionary_codes
+from barcode_pipeline.events.codes import lot_bounds
+from barcode_pipeline.events.text import dictionary_array, dictionary_codes, string_buffers
 
 _MISSING = np.uint64(0x6D697373696E6721)
 
@@ -88,17 +88,6 @@ def _hash_words(offsets: np.ndarray, data: np.ndarray, out: np.ndarray) -> None:
 
 @compiled
 def _hash_lots(offsets: np.ndarray, data: np.ndarray, out: np.ndarray) -> None:
-    """The parts company, product and lot of a code of six parts, else all of it: it is a lot of its own."""
     for row in range(len(out)):
-        start, stop = offsets[row], offsets[row + 1]
-        dots, first, last = 0, start, stop
-        for i in range(start, stop):
-            if data[i] == 46:  # "."
-                dots += 1
-                if dots == 1:
-                    first = i + 1
-                elif dots == 4:
-                    last = i
-        if dots != 5:
-            first, last = start, stop
+        first, last = lot_bounds(data, offsets[row], offsets[row + 1])
         out[row] = _hash_bytes(data, first, last)

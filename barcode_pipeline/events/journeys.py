@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
-from barcode_pipeline.compiled import compiled
+from barcode_pipeline.compiled import compiled, inlined
 from barcode_pipeline.events.places import Places
-from barcode_pipeline.events.steps import LEVEL_UNKNOWN
+from barcode_pipeline.events.steps import LEVEL_UNKNOWN, MISSING
 
 NO_EVENT_ID = np.iinfo(np.int64).max
 """Stands for a missing event id; sorts last."""
+_ROW_BITS = 0xFFFFFFFF
 
 
 @dataclass(frozen=True)
@@ -101,15 +102,12 @@ class Travel:
 
 def follow(events: Events) -> Travel:
     """Put events into the order of travel and find the chain of each journey."""
-    journeys = find_journeys(events)
-    order = journeys.order
-    epc, time, level, direction, place = _gather(
-        order, events.epc, events.time, events.level, events.direction, events.place
-    )
+    sorted_events, offsets = _sorted_events(events)
+    order, epc, time, level, direction, place = _columns(sorted_events, offsets)
     some_ids = bool((events.event_id != NO_EVENT_ID).any())
     event_id = events.event_id[order] if some_ids else events.event_id
-    previous, overtaken = _find_chains(journeys.offsets, time, level, event_id, some_ids)
-    return Travel(epc, time, level, direction, place, journeys, previous, overtaken)
+    previous, overtaken = _find_chains(offsets, time, level, event_id, some_ids)
+    return Travel(epc, time, level, direction, place, Journeys(order, offsets), previous, overtaken)
 
 
 def find_journeys(events: Events) -> Journeys:
@@ -119,25 +117,52 @@ def find_journeys(events: Events) -> Journeys:
     location id as resolved, missing last; name, step, then event type, as given, missing last. Linear: a
     counting sort by EPC, and a merge sort within each journey. Rows that agree in all of it keep their order.
     """
-    time_key = events.time * 32 + events.level * 4 + np.minimum(events.direction, 3)
-    word_key = events.place.astype(np.int64) << 32 | events.words
-    order, offsets = _sort(events.epc, len(events.codes), time_key, events.event_id, word_key)
-    return Journeys(order, offsets)
+    sorted_events, offsets = _sorted_events(events)
+    return Journeys(_rows(sorted_events), offsets)
 
 
-@compiled
-def _before(a: int, b: int, time_key: np.ndarray, event_id: np.ndarray, word_key: np.ndarray) -> bool:
-    """Whether row a strictly precedes row b."""
-    if time_key[a] != time_key[b]:
-        return time_key[a] < time_key[b]
-    if event_id[a] != event_id[b]:
-        return event_id[a] < event_id[b]
-    return word_key[a] < word_key[b]
+def _sorted_events(events: Events) -> tuple[np.ndarray, np.ndarray]:
+    return _sort(
+        events.epc, len(events.codes), events.time, events.level, events.direction, events.place, events.event_id,
+        events.words,
+    )  # fmt: skip
+
+
+_KEY, _ROW = range(2)
+"""An event while it is sorted, (N, 2) int64, in one piece of memory: `_key`; row and place, 32 bits each."""
+
+
+@inlined
+def _key(time: int, level: int, direction: int) -> np.int64:
+    """Time, level and direction as one number: all but the last bit sort, by which other and missing are told apart."""
+    return ((np.int64(time) * 8 + level) * 4 + min(direction, 3)) * 2 + (direction == MISSING)
+
+
+@inlined
+def _before(one: np.ndarray, a: int, other: np.ndarray, b: int, event_id: np.ndarray, words: np.ndarray) -> bool:
+    """Whether event a of `one` strictly precedes event b of `other`."""
+    first, second = one[a, _KEY] >> 1, other[b, _KEY] >> 1
+    if first != second:
+        return first < second
+    row, row_b = one[a, _ROW] & _ROW_BITS, other[b, _ROW] & _ROW_BITS
+    if event_id[row] != event_id[row_b]:
+        return event_id[row] < event_id[row_b]
+    place, place_b = one[a, _ROW] >> 32, other[b, _ROW] >> 32
+    if place != place_b:
+        return place < place_b
+    return words[row] < words[row_b]
 
 
 @compiled
 def _sort(
-    epc: np.ndarray, codes: int, time_key: np.ndarray, event_id: np.ndarray, word_key: np.ndarray
+    epc: np.ndarray,
+    codes: int,
+    time: np.ndarray,
+    level: np.ndarray,
+    direction: np.ndarray,
+    place: np.ndarray,
+    event_id: np.ndarray,
+    words: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     count = len(epc)
     offsets = np.zeros(codes + 2, dtype=np.int64)
@@ -147,47 +172,72 @@ def _sort(
     for code in range(codes + 1):
         longest = max(longest, offsets[code + 1])
         offsets[code + 1] += offsets[code]
-    order = np.empty(count, dtype=np.int32)
-    place = offsets[:-1].copy()
+    events = np.empty((count, 2), dtype=np.int64)
+    free = offsets[:-1].copy()
     for row in range(count):
         code = epc[row] if epc[row] >= 0 else codes
-        order[place[code]] = row
-        place[code] += 1
-    scratch = np.empty(longest, dtype=np.int32)
+        events[free[code], _KEY] = _key(time[row], level[row], direction[row])
+        events[free[code], _ROW] = np.int64(place[row]) << 32 | row
+        free[code] += 1
+    scratch = np.empty((longest, 2), dtype=np.int64)
     for code in range(codes):
-        _sort_journey(order[offsets[code] : offsets[code + 1]], scratch, time_key, event_id, word_key)
-    return order, offsets[: codes + 1]
+        _sort_journey(events, offsets[code], offsets[code + 1], scratch, event_id, words)
+    return events, offsets[: codes + 1]
 
 
 @compiled
 def _sort_journey(
-    rows: np.ndarray, scratch: np.ndarray, time_key: np.ndarray, event_id: np.ndarray, word_key: np.ndarray
+    events: np.ndarray, first: int, end: int, scratch: np.ndarray, event_id: np.ndarray, words: np.ndarray
 ) -> None:
     """Stable merge sort in place: insertion sort of runs of 16, then merging them pairwise."""
-    count, width = len(rows), 16
-    for start in range(0, count, width):
-        for i in range(start + 1, min(start + width, count)):
-            row, j = rows[i], i
-            while j > start and _before(row, rows[j - 1], time_key, event_id, word_key):
-                rows[j] = rows[j - 1]
+    width = 16
+    for start in range(first, end, width):
+        for i in range(start + 1, min(start + width, end)):
+            j = i
+            while j > start and _before(events, j, events, j - 1, event_id, words):
+                key, row = events[j, _KEY], events[j, _ROW]
+                events[j, _KEY], events[j, _ROW] = events[j - 1, _KEY], events[j - 1, _ROW]
+                events[j - 1, _KEY], events[j - 1, _ROW] = key, row
                 j -= 1
-            rows[j] = row
-    while width < count:
-        for start in range(0, count - width, 2 * width):
-            middle, stop = start + width, min(start + 2 * width, count)
-            scratch[: stop - start] = rows[start:stop]
-            left, right, end = 0, middle - start, stop - start
+    while width < end - first:
+        for start in range(first, end - width, 2 * width):
+            stop = min(start + 2 * width, end)
+            scratch[: stop - start] = events[start:stop]
+            left, right, last = 0, width, stop - start
             for target in range(start, stop):
-                from_right = right < end and (
-                    left == middle - start or _before(scratch[right], scratch[left], time_key, event_id, word_key)
-                )
-                if from_right:
-                    rows[target] = scratch[right]
-                    right += 1
-                else:
-                    rows[target] = scratch[left]
-                    left += 1
+                from_right = right < last and (left == width or _before(scratch, right, scratch, left, event_id, words))
+                source = right if from_right else left
+                events[target, _KEY], events[target, _ROW] = scratch[source, _KEY], scratch[source, _ROW]
+                right, left = (right + 1, left) if from_right else (right, left + 1)
         width *= 2
+
+
+@compiled
+def _rows(events: np.ndarray) -> np.ndarray:
+    out = np.empty(len(events), dtype=np.int32)
+    for position in range(len(events)):
+        out[position] = events[position, _ROW] & _ROW_BITS
+    return out
+
+
+@compiled
+def _columns(
+    events: np.ndarray, offsets: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Row, EPC, time, level, direction and place of sorted events, (N,) each."""
+    count = len(events)
+    row, epc = np.empty(count, dtype=np.int32), np.full(count, -1, dtype=np.int32)
+    time, level = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int8)
+    direction, place = np.empty(count, dtype=np.int8), np.empty(count, dtype=np.int32)
+    for code in range(len(offsets) - 1):
+        for position in range(offsets[code], offsets[code + 1]):
+            epc[position] = code
+    for position in range(count):
+        key = events[position, _KEY]
+        row[position], place[position] = events[position, _ROW] & _ROW_BITS, events[position, _ROW] >> 32
+        time[position], level[position] = key >> 6, (key >> 3) & 7
+        direction[position] = ((key >> 1) & 3) + (key & 1)
+    return row, epc, time, level, direction, place
 
 
 @compiled
@@ -243,24 +293,6 @@ def _find_chains(
                 previous[row] = last
                 last = row
     return previous, overtaken
-
-
-@compiled
-def _gather(
-    order: np.ndarray, epc: np.ndarray, time: np.ndarray, level: np.ndarray, direction: np.ndarray, place: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Columns in another order, in one loop: the waits for memory then overlap."""
-    out = (
-        np.empty_like(epc), np.empty_like(time), np.empty_like(level), np.empty_like(direction), np.empty_like(place)
-    )  # fmt: skip
-    for position in range(len(order)):
-        row = order[position]
-        out[0][position] = epc[row]
-        out[1][position] = time[row]
-        out[2][position] = level[row]
-        out[3][position] = direction[row]
-        out[4][position] = place[row]
-    return out
 
 
 @compiled

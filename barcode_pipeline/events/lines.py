@@ -19,32 +19,49 @@ GOOD, BLANK, WRONG_FIELDS, OPEN_QUOTE, NUL_BYTE, CARRIAGE_RETURN, NOT_UTF8 = ran
 
 @dataclass(frozen=True)
 class Lines:
-    """start, stop: (n,) int64 byte positions without the line break. kind: (n,) uint8. fields: (n,) int32."""
+    """start, stop: (n,) int32 byte positions without the line break. kind: (n,) uint8. fields: (n,) int32, how many.
+    ends: (fields, n) int32, where each field of a record ends; the next begins one byte later."""
 
     start: np.ndarray
     stop: np.ndarray
     kind: np.ndarray
     fields: np.ndarray
+    ends: np.ndarray
 
     def __len__(self) -> int:
         return len(self.start)
 
 
-def split_lines(data: bytes, separator: str, fields: int) -> Lines:
+def split_lines(data: bytes | memoryview, separator: str, fields: int) -> Lines:
     """Look at every line of `data` once; a record has `fields` fields."""
     buffer = np.frombuffer(data, dtype=np.uint8)
-    count = data.count(b"\n") + (0 if data.endswith(b"\n") or not data else 1)
-    start, stop = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64)
-    kind, found = np.empty(count, dtype=np.uint8), np.empty(count, dtype=np.int32)
-    _scan(buffer, ord(separator), fields, start, stop, kind, found)
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError:
+    if len(buffer) and buffer[-1] != 10:
+        buffer = np.append(buffer, np.uint8(10))
+    count, highest = _count_lines(buffer)
+    start, stop, found = (np.empty(count, dtype=np.int32) for _ in range(3))
+    kind, ends = np.empty(count, dtype=np.uint8), np.empty((fields, count), dtype=np.int32)
+    _scan(buffer, ord(separator), _telling(separator), start, stop, kind, found, ends)
+    if highest >= 0x80 and not _is_utf8(buffer):
         _mark_not_utf8(buffer, start, stop, kind)
-    return Lines(start, stop, kind, found)
+    return Lines(start, stop, kind, found, ends)
 
 
-def gather(data: bytes, lines: Lines, chosen: np.ndarray) -> bytes:
+def _telling(separator: str) -> np.ndarray:
+    """(256,) bool, the bytes that say something of a line; all others are text."""
+    telling = np.zeros(256, dtype=np.bool_)
+    telling[[0, 10, 13, 34, ord(separator)]] = True
+    return telling
+
+
+def _is_utf8(buffer: np.ndarray) -> bool:
+    try:
+        buffer.tobytes().decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def gather(data: bytes | memoryview, lines: Lines, chosen: np.ndarray) -> bytes:
     """The chosen lines, each with a line break, as one piece. chosen: (k,) positions in `lines`."""
     lengths = (lines.stop - lines.start)[chosen] + 1
     out = np.full(int(lengths.sum()), 10, dtype=np.uint8)
@@ -52,7 +69,7 @@ def gather(data: bytes, lines: Lines, chosen: np.ndarray) -> bytes:
     return out.tobytes()
 
 
-def texts(data: bytes, lines: Lines, chosen: np.ndarray) -> pa.Array:
+def texts(data: bytes | memoryview, lines: Lines, chosen: np.ndarray) -> pa.Array:
     """The chosen lines as strings; bytes that are not UTF-8 are written as `\\xNN`."""
     if not len(chosen):
         return pa.array([], pa.string())
@@ -61,48 +78,65 @@ def texts(data: bytes, lines: Lines, chosen: np.ndarray) -> pa.Array:
 
 
 @compiled
+def _count_lines(data: np.ndarray) -> tuple[int, int]:
+    """(how many line breaks there are, the highest byte)."""
+    count, highest = 0, np.uint8(0)
+    for position in range(len(data)):
+        count += data[position] == 10
+        highest = max(highest, data[position])
+    return count, int(highest)
+
+
+@compiled
 def _scan(
     data: np.ndarray,
     separator: int,
-    fields: int,
+    telling: np.ndarray,
     start: np.ndarray,
     stop: np.ndarray,
     kind: np.ndarray,
     found: np.ndarray,
+    ends: np.ndarray,
 ) -> None:
-    size = len(data)
+    """Every line of `data`, the last of which ends in a line break too."""
+    fields = ends.shape[0]
     position = 0
     for line in range(len(start)):
         start[line] = position
-        separators = 0
-        quoted, field_start, nul, carriage = False, True, False, False
-        while position < size and data[position] != 10:
+        field, field_start = 0, position
+        quoted, nul, carriage = False, False, False
+        while True:
             byte = data[position]
-            if quoted:
-                if byte == 34:
-                    if position + 1 < size and data[position + 1] == 34:
-                        position += 1
-                    else:
-                        quoted = False
-            elif byte == separator:
-                separators += 1
-                field_start = True
+            if not telling[byte]:
                 position += 1
                 continue
-            elif byte == 34 and field_start:
-                quoted = True
-            if byte == 0:
+            if byte == 10:
+                break
+            if byte == separator and not quoted:
+                if field < fields:
+                    ends[field, line] = position
+                field += 1
+                field_start = position + 1
+            elif byte == 34 and quoted:
+                if data[position + 1] == 34:
+                    position += 1
+                else:
+                    quoted = False
+            elif byte == 34:
+                quoted = position == field_start
+            elif byte == 0:
                 nul = True
-            elif byte == 13:
-                carriage = carriage or not (position + 1 == size or data[position + 1] == 10)
-            field_start = False
+            elif byte == 13 and data[position + 1] != 10:
+                carriage = True
             position += 1
         end = position
         if end > start[line] and data[end - 1] == 13:
             end -= 1
+        if field < fields:
+            ends[field, line] = end
         stop[line] = end
         position += 1
-        found[line] = separators + 1
+        found[line] = field + 1
         if end == start[line]:
             kind[line] = BLANK
         elif nul:
@@ -111,7 +145,7 @@ def _scan(
             kind[line] = CARRIAGE_RETURN
         elif quoted:
             kind[line] = OPEN_QUOTE
-        elif separators + 1 != fields:
+        elif field + 1 != fields:
             kind[line] = WRONG_FIELDS
         else:
             kind[line] = GOOD

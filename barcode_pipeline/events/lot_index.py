@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from barcode_pipeline.events.codes import lot_names
+from barcode_pipeline.events.codes import lots_of
 from barcode_pipeline.events.date_store import DateStore
 from barcode_pipeline.events.files import written_beside
 from barcode_pipeline.events.formats import FORMAT_VERSION
@@ -120,7 +120,7 @@ class LotIndex:
         epc = dictionary_codes(codes)
         day = table.column("event_time").to_numpy().astype("datetime64[D]").astype(np.int64)
         ids = table.column("event_id").fill_null(NO_IDS).to_numpy()
-        names = lot_names(codes.dictionary).dictionary_encode()
+        names = lots_of(codes.dictionary)
         bucket = np.append(lot_buckets(names.dictionary)[names.indices.to_numpy()], np.uint32(0))
         lot = np.append(lot_hashes(codes.dictionary), np.uint64(0))
         rows = pd.DataFrame({"day": day, "lot": lot[epc], "highest": ids, "rows": ids, "bucket": bucket[epc]})

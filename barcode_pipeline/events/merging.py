@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from barcode_pipeline.compiled import compiled
 from barcode_pipeline.events.journeys import NO_EVENT_ID, Events, find_journeys
+from barcode_pipeline.events.pairs import first_rows
 from barcode_pipeline.events.places import NO_LOCATION_ID, Places, Sites, resolve_places
 from barcode_pipeline.events.steps import LEVEL_UNKNOWN, OTHER, directions_of_dictionary, levels_of_dictionary
 from barcode_pipeline.events.text import dictionary_array, dictionary_codes
@@ -51,20 +52,21 @@ def number_events(
 
     codes: canonical EPC codes. name: of the place, as given. step, kind: business step and event type.
     """
-    step_code, kind_code = dictionary_codes(step), dictionary_codes(kind)
-    level = levels_of_dictionary(step.dictionary)[step_code]
-    if (level == LEVEL_UNKNOWN).any():
-        level = np.where(level == LEVEL_UNKNOWN, levels_of_dictionary(kind.dictionary)[kind_code], level)
-    words = np.zeros(len(codes), dtype=np.int32)
-    for column in (name, step, kind):
-        words = _rank_pairs(words, _rank_words(column, dictionary_codes(column)), len(column.dictionary) + 1)
+    level, direction, words = _read_words(
+        dictionary_codes(name), dictionary_codes(step), dictionary_codes(kind),
+        levels_of_dictionary(step.dictionary), levels_of_dictionary(kind.dictionary),
+        directions_of_dictionary(kind.dictionary),
+        _ranks(name.dictionary), _ranks(step.dictionary), _ranks(kind.dictionary),
+    )  # fmt: skip
+    if words.max(initial=0) > np.iinfo(np.int32).max:
+        words = np.unique(words, return_inverse=True)[1]
     return Events(
         epc=dictionary_codes(codes),
         time=time,
         level=level,
-        direction=directions_of_dictionary(kind.dictionary)[kind_code],
+        direction=direction,
         place=place,
-        words=words,
+        words=words.astype(np.int32),
         event_id=event_id,
         codes=codes.dictionary,
         places=places,
@@ -75,20 +77,37 @@ def _integers(column: pa.ChunkedArray, missing: int) -> np.ndarray:
     return pc.fill_null(column, missing).to_numpy().astype(np.int64, copy=False)
 
 
-def _rank_words(column: pa.DictionaryArray, codes: np.ndarray) -> np.ndarray:
-    """Rank of each row's word by its text, missing last. (N,) int32."""
-    order = pc.sort_indices(column.dictionary).to_numpy()
+def _ranks(words: pa.Array) -> np.ndarray:
+    """Rank of each word of a dictionary by its text, with one more at the end for a missing word (code -1)."""
+    order = pc.sort_indices(words).to_numpy()
     rank = np.full(len(order) + 1, len(order), dtype=np.int32)
     rank[order] = np.arange(len(order), dtype=np.int32)
-    return rank[codes]
+    return rank
 
 
-def _rank_pairs(first: np.ndarray, second: np.ndarray, seconds: int) -> np.ndarray:
-    """Rank of each pair, by the first, then the second. (N,) int32."""
-    pair = first.astype(np.int64) * seconds + second
-    if len(pair) and pair.max() > np.iinfo(np.int32).max:
-        pair = np.unique(pair, return_inverse=True)[1]
-    return pair.astype(np.int32)
+@compiled
+def _read_words(
+    name: np.ndarray,
+    step: np.ndarray,
+    kind: np.ndarray,
+    level_of_step: np.ndarray,
+    level_of_kind: np.ndarray,
+    direction_of_kind: np.ndarray,
+    name_rank: np.ndarray,
+    step_rank: np.ndarray,
+    kind_rank: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Level, direction and a number that sorts as name, step and event type do, (N,) each, of the codes of words."""
+    level, direction = np.empty(len(name), dtype=np.int8), np.empty(len(name), dtype=np.int8)
+    words = np.empty(len(name), dtype=np.int64)
+    for row in range(len(name)):
+        level[row] = level_of_step[step[row]]
+        if level[row] == LEVEL_UNKNOWN:
+            level[row] = level_of_kind[kind[row]]
+        direction[row] = direction_of_kind[kind[row]]
+        words[row] = (np.int64(name_rank[name[row]]) * len(step_rank) + step_rank[step[row]]) * len(kind_rank)
+        words[row] += kind_rank[kind[row]]
+    return level, direction, words
 
 
 @dataclass(frozen=True)
@@ -162,23 +181,16 @@ def _sharing_a_second(events: Events, order: np.ndarray) -> np.ndarray:
 def _number_scans(key: np.ndarray, identity: list[np.ndarray]) -> np.ndarray:
     """A number per scan, (C,): equal where all columns of the identity are; `key` is the mix of them."""
     scan = pd.factorize(key)[0]
-    first = _first_rows(scan)[scan]
+    first = first_rows(scan)[scan]
     if all(np.array_equal(column, column[first]) for column in identity):
         return scan
     # Different scans share a mixed key, which hardly ever happens: count them in full.
     return pd.DataFrame(dict(enumerate(identity))).groupby(list(range(len(identity)))).ngroup().to_numpy()
 
 
-def _first_rows(group: np.ndarray) -> np.ndarray:
-    """The first row of each group, (G,)."""
-    first = np.empty(group.max() + 1, dtype=np.int64)
-    first[group[::-1]] = np.arange(len(group))[::-1]
-    return first
-
-
 def _smallest_first(table: pa.Table, event_id: np.ndarray, candidates: np.ndarray, scan: np.ndarray) -> np.ndarray:
     """An order of the candidates in which the row that stays comes before the others of its scan."""
-    first = _first_rows(scan)[scan]
+    first = first_rows(scan)[scan]
     keys = []
     for name in ("event_id", *(name for name in table.column_names if name != "event_id")):
         column = table.column(name)
@@ -189,7 +201,7 @@ def _smallest_first(table: pa.Table, event_id: np.ndarray, candidates: np.ndarra
             codes = dictionary_codes(words)[candidates]
             if np.array_equal(codes, codes[first]):
                 continue
-            ranks = _rank_words(words, dictionary_codes(words))[candidates]
+            ranks = _ranks(words.dictionary)[codes]
         else:
             ranks = _integers(column.cast(pa.int64()), np.iinfo(np.int64).max)[candidates]
         # A scan sent twice is the same in nearly all columns; only those that differ are worth a sort.

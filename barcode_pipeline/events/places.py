@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from barcode_pipeline.compiled import compiled, inlined
+from barcode_pipeline.events.pairs import first_rows, number_pairs
+from barcode_pipeline.events.text import dictionary_codes
 
 EARTH_RADIUS_KM = 6371.0
 NO_LOCATION_ID = np.iinfo(np.int64).max
@@ -89,17 +90,18 @@ def resolve_places(
     the name. Places sort by resolved id (integers, then texts, missing last), then name (missing last).
     """
     texts, names = location_text.dictionary.to_pylist(), name.dictionary.to_pylist()
-    text_codes = pd.Series(location_text.indices.to_numpy(zero_copy_only=False)).fillna(-1).astype(int)
-    name_codes = pd.Series(name.indices.to_numpy(zero_copy_only=False)).fillna(-1).astype(int)
-    given = pd.DataFrame({"id": location_id, "text": text_codes.to_numpy(), "name": name_codes.to_numpy()})
-    codes = given.groupby(["id", "text", "name"], sort=False).ngroup().to_numpy()
-    distinct = given.drop_duplicates(ignore_index=True)
+    text_codes, name_codes = dictionary_codes(location_text), dictionary_codes(name)
+    codes = number_pairs(location_id, name_codes)
+    if (text_codes >= 0).any():
+        codes = number_pairs(codes, text_codes)
+    first = first_rows(codes)
+    distinct = zip(location_id[first].tolist(), text_codes[first].tolist(), name_codes[first].tolist(), strict=True)
 
     site_of_id = {int(number): row for row, number in enumerate(sites.location_id)}
     site_of_name = {word: row for row, word in enumerate(sites.name)}
     identities: list[tuple[int, int, str, bool, str]] = []
     site_of: dict[tuple[int, int, str, bool, str], int] = {}
-    for number, text_code, name_code in distinct.itertuples(index=False):
+    for number, text_code, name_code in distinct:
         text = texts[text_code] if text_code >= 0 else None
         word = names[name_code] if name_code >= 0 else None
         site = site_of_id.get(int(number), -1) if number != NO_LOCATION_ID else -1

@@ -6,6 +6,7 @@ Files in, columns out; what is kept where is `intake`'s business.
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -15,9 +16,9 @@ from typing import IO, cast
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pacsv
 
 from barcode_pipeline.events.codes import canonical_codes
+from barcode_pipeline.events.fields import encode_fields
 from barcode_pipeline.events.formats import EVENT_SCHEMA, NEEDED_RAW_COLUMNS, RAW_ALIASES
 from barcode_pipeline.events.lines import (
     BLANK,
@@ -28,7 +29,6 @@ from barcode_pipeline.events.lines import (
     OPEN_QUOTE,
     WRONG_FIELDS,
     Lines,
-    gather,
     split_lines,
     texts,
 )
@@ -41,7 +41,7 @@ from barcode_pipeline.events.text import (
 )
 from barcode_pipeline.events.times import read_times
 
-BLOCK_BYTES = 64 << 20
+BLOCK_BYTES = 32 << 20
 """A file is read in pieces of this size, so that memory does not grow with the file."""
 LONGEST_HEADER = 1 << 20
 LONGEST_LINE = 256 << 20
@@ -50,7 +50,6 @@ LONGEST_LINE = 256 << 20
 _PLAIN_TEXT = ("scan_location", "hub_type", "business_step", "event_type", "product_name", "factory")
 _TEXT_OR_INTEGER = ("operator_id", "device_id", "manufacture_date", "expiry_date", "file_id")
 _USED = ("epc_code", "event_time", "location_id", "event_id", *_PLAIN_TEXT, *_TEXT_OR_INTEGER)
-_TEXT = pa.dictionary(pa.int32(), pa.string())
 _LINE_REASONS = {
     NUL_BYTE: "the line holds a NUL byte",
     CARRIAGE_RETURN: "the line holds a carriage return",
@@ -92,10 +91,7 @@ def read_raw_file(path: Path, zone: str) -> Iterator[Block]:
             first, rest = _first_line(stream)
             header = read_header(first)
             line = 2
-            while True:
-                data, rest = _whole_lines(stream, rest)
-                if not data:
-                    return
+            for data in _whole_lines(stream, rest):
                 lines = split_lines(data, header.separator, len(header.columns))
                 yield parse_block(data, lines, header, line, zone)
                 line += len(lines)
@@ -127,20 +123,31 @@ def _first_line(stream: IO[bytes]) -> tuple[bytes, bytes]:
     return first, rest
 
 
-def _whole_lines(stream: IO[bytes], rest: bytes) -> tuple[bytes, bytes]:
-    """The next piece that ends at a line break (or at the end of the file), and what is left of it."""
-    pieces = [rest]
+def _whole_lines(stream: IO[bytes], rest: bytes) -> Iterator[memoryview]:
+    """Pieces that end at a line break (or at the end of the file), of what was read and of what follows.
+
+    All lie in the same memory: a piece is gone once the next is asked for.
+    """
+    room, filled = bytearray(max(BLOCK_BYTES, len(rest))), len(rest)
+    room[:filled] = rest
+    searched = 0
     while True:
-        data = stream.read(BLOCK_BYTES)
-        if not data:
-            return b"".join(pieces), b""
-        end = data.rfind(b"\n")
-        if end >= 0:
-            pieces.append(data[: end + 1])
-            return b"".join(pieces), data[end + 1 :]
-        pieces.append(data)
-        if sum(map(len, pieces)) > LONGEST_LINE:
+        end = room.rfind(b"\n", searched, filled) + 1
+        if end:
+            yield memoryview(room)[:end]
+            room[: filled - end] = room[end:filled]
+            filled -= end
+        elif filled > LONGEST_LINE:
             raise UnreadableFile(f"a line is over {LONGEST_LINE >> 20} MB long: this is no file of events")
+        searched = filled
+        if filled == len(room):
+            room = room + bytes(filled)
+        read = cast(io.BufferedIOBase, stream).readinto(memoryview(room)[filled:])
+        if not read:
+            break
+        filled += read
+    if filled:
+        yield memoryview(room)[:filled]
 
 
 def read_header(first: bytes) -> Header:
@@ -169,11 +176,10 @@ def read_header(first: bytes) -> Header:
     return Header(separator, columns)
 
 
-def parse_block(data: bytes, lines: Lines, header: Header, first_line: int, zone: str) -> Block:
+def parse_block(data: bytes | memoryview, lines: Lines, header: Header, first_line: int, zone: str) -> Block:
     """Parse the records of one piece of a file, whose first line has the number `first_line`."""
     good = np.flatnonzero(lines.kind == GOOD)
-    whole = len(good) == len(lines) or bool((lines.kind[lines.kind != GOOD] == BLANK).all())
-    columns = read_columns(data if whole else gather(data, lines, good), header, len(good))
+    columns = read_columns(data, lines, header, good)
     events, reasons = type_columns(columns, len(good), zone)
     unplaced = reasons.is_valid().to_numpy(zero_copy_only=False)
     bad = np.flatnonzero((lines.kind != GOOD) & (lines.kind != BLANK))
@@ -194,31 +200,18 @@ def line_reasons(lines: Lines, bad: np.ndarray, fields: int) -> pa.Array:
 
 
 def read_columns(
-    data: bytes, header: Header, rows: int, wanted: Collection[str] = _USED
+    data: bytes | memoryview, lines: Lines, header: Header, chosen: np.ndarray, wanted: Collection[str] = _USED
 ) -> dict[str, pa.DictionaryArray]:
-    """The wanted columns as dictionaries of their texts, exactly as they stand in the file."""
-    # Columns that the pipeline does not use may share a name; pyarrow wants names apart.
-    names = [name if name in wanted else f"{place}:{name}" for place, name in enumerate(header.columns)]
-    used = [name for name in names if name in wanted]
-    if not rows:
-        return {
-            name: pa.DictionaryArray.from_arrays(pa.array([], pa.int32()), pa.array([], pa.string())) for name in used
-        }
-    table = pacsv.read_csv(
-        pa.BufferReader(data),
-        pacsv.ReadOptions(column_names=names, block_size=len(data) + 1, use_threads=False),
-        pacsv.ParseOptions(delimiter=header.separator),
-        pacsv.ConvertOptions(
-            include_columns=used,
-            column_types=dict.fromkeys(used, _TEXT),
-            null_values=[],
-            strings_can_be_null=False,
-            check_utf8=False,
-        ),
-    )
-    if table.num_rows != rows:
-        raise UnreadableFile(f"{rows} lines were read as {table.num_rows} rows: check its quotes")
-    return {name: table.column(name).combine_chunks() for name in used}
+    """The wanted columns of some records as dictionaries of their texts, exactly as they stand in the file.
+
+    chosen: (k,) positions in `lines`, of good ones.
+    """
+    whole = len(chosen) == len(lines)
+    start, ends = (lines.start, lines.ends) if whole else (lines.start[chosen], lines.ends[:, chosen])
+    places = {name: place for place, name in enumerate(header.columns) if name in wanted}
+    starts = [ends[place - 1] + np.int32(1) if place else start for place in places.values()]
+    found = encode_fields(np.frombuffer(data, dtype=np.uint8), starts, [ends[place] for place in places.values()])
+    return dict(zip(places, found, strict=True))
 
 
 def type_columns(columns: dict[str, pa.DictionaryArray], rows: int, zone: str) -> tuple[pa.Table, pa.Array]:
@@ -237,29 +230,30 @@ def type_columns(columns: dict[str, pa.DictionaryArray], rows: int, zone: str) -
     words = clean_words(times.dictionary)
     seconds, readable = read_times(words, zone)
     out["event_time"] = pa.array(seconds, pa.timestamp("s")).take(times.indices)
-    time_reasons = pc.if_else(
-        pa.array(readable),
-        pa.scalar(None, pa.string()),
-        pc.if_else(
-            pc.is_valid(words),
-            pc.binary_join_element_wise(
-                "event_time '", pc.utf8_slice_codeunits(pc.fill_null(words, ""), 0, 60), "' is no time", ""
-            ),
-            "event_time is missing",
-        ),
-    ).take(times.indices)
-
     out["location_id"], out["location_text"] = _integer_column(columns.get("location_id", nothing))
     out["event_id"], _ = _integer_column(columns.get("event_id", nothing))
     placed = pc.or_(
         pc.or_(pc.is_valid(out["location_id"]), pc.is_valid(out["location_text"].indices)),
         pc.is_valid(out["scan_location"].indices),
     )
-    reasons = pc.coalesce(
-        time_reasons,
-        pc.if_else(placed, pa.scalar(None, pa.string()), "neither location_id nor scan_location"),
-    )
+    # Hardly a row is ever unplaced: reasons are made for those that are.
+    reasons = pa.nulls(rows, pa.string())
+    if not readable.all():
+        reasons = _time_reasons(words, readable).take(times.indices)
+    if not pc.all(placed).as_py():
+        reasons = pc.coalesce(
+            reasons, pc.if_else(placed, pa.scalar(None, pa.string()), "neither location_id nor scan_location")
+        )
     return pa.table([out[name] for name in EVENT_SCHEMA.names], schema=EVENT_SCHEMA), reasons
+
+
+def _time_reasons(words: pa.Array, readable: np.ndarray) -> pa.Array:
+    """Why each word is no time, null where it is one."""
+    no_time = pc.binary_join_element_wise(
+        "event_time '", pc.utf8_slice_codeunits(pc.fill_null(words, ""), 0, 60), "' is no time", ""
+    )
+    reasons = pc.if_else(pc.is_valid(words), no_time, "event_time is missing")
+    return pc.if_else(pa.array(readable), pa.scalar(None, pa.string()), reasons)
 
 
 def _integer_column(column: pa.DictionaryArray) -> tuple[pa.Array, pa.DictionaryArray]:

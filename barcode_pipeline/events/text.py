@@ -7,6 +7,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from barcode_pipeline.compiled import compiled
+from barcode_pipeline.events.distinct import number_texts
+
 _MISSING_WORDS = pa.array(["", "null", "nan"])
 
 
@@ -63,11 +66,41 @@ def dictionary_array(column: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray:
     """One dictionary array of a column, whatever chunks and dictionaries it came in."""
     if isinstance(column, pa.ChunkedArray):
         if column.num_chunks > 1 and pa.types.is_dictionary(column.type):
-            column = column.unify_dictionaries()
+            return _in_one_dictionary(column.chunks)
         column = column.combine_chunks()
         if isinstance(column, pa.ChunkedArray):
             column = column.chunk(0) if column.num_chunks else pa.array([], column.type)
     return column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+
+
+def _in_one_dictionary(chunks: list[pa.DictionaryArray]) -> pa.DictionaryArray:
+    """Chunks with dictionaries of their own put together: words in order of appearance in the dictionaries."""
+    words = pa.concat_arrays([chunk.dictionary for chunk in chunks])
+    offsets, data = string_buffers(words)
+    number, first = number_texts(data, offsets[:-1], offsets[1:])
+    codes = np.concatenate([dictionary_codes(chunk) for chunk in chunks])
+    rows = np.cumsum([0, *(len(chunk) for chunk in chunks)])
+    _renumber(codes, rows, np.cumsum([0, *(len(chunk.dictionary) for chunk in chunks)]), number)
+    missing = codes < 0 if any(chunk.null_count for chunk in chunks) else None
+    return pa.DictionaryArray.from_arrays(pa.array(codes, mask=missing), words.take(pa.array(first)))
+
+
+@compiled
+def _renumber(codes: np.ndarray, rows: np.ndarray, words: np.ndarray, number: np.ndarray) -> None:
+    """Codes of each chunk, which count its own words, as those of all words. rows, words: where each chunk begins."""
+    for chunk in range(len(rows) - 1):
+        for row in range(rows[chunk], rows[chunk + 1]):
+            if codes[row] >= 0:
+                codes[row] = number[words[chunk] + codes[row]]
+
+
+def string_buffers(words: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """Offsets (N + 1,) int32 and bytes of a string array, without copying."""
+    _, offsets, data = words.buffers()
+    if offsets is None:
+        return np.zeros(1, dtype=np.int32), np.zeros(0, dtype=np.uint8)
+    starts = np.frombuffer(offsets, dtype=np.int32)[words.offset : words.offset + len(words) + 1]
+    return starts, np.frombuffer(data, dtype=np.uint8) if data is not None else np.zeros(0, dtype=np.uint8)
 
 
 def dictionary_codes(column: pa.DictionaryArray) -> np.ndarray:

@@ -97,6 +97,14 @@ def day_of(seconds: np.ndarray) -> np.ndarray:
     return seconds // SECONDS_PER_DAY
 
 
+def order_by_day(day: np.ndarray) -> np.ndarray:
+    """Rows by day, those of one day in the order they have, (N,)."""
+    since_first = day - day.min(initial=np.iinfo(np.int64).max)
+    # Of 16 bits a stable sort is linear.
+    few = since_first.max(initial=0) < 1 << 16
+    return np.argsort(since_first.astype(np.uint16) if few else since_first, kind="stable")
+
+
 def date_text(day: int) -> str:
     """`2025-07-01` of a day number: the key of a date's partition."""
     return str(np.datetime64(int(day), "D"))

@@ -20,7 +20,7 @@ from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.date_store import one_chunk
 from barcode_pipeline.events.files import written_beside
 from barcode_pipeline.events.formats import FORMAT_VERSION, KEY_COLUMNS, KEY_FIELDS, LABELS
-from barcode_pipeline.events.lines import BLANK, GOOD, gather, split_lines, texts
+from barcode_pipeline.events.lines import BLANK, GOOD, split_lines, texts
 from barcode_pipeline.events.merging import read_events, scan_identity
 from barcode_pipeline.events.places import Sites
 from barcode_pipeline.events.raw_files import (
@@ -80,7 +80,7 @@ def read_verdict_file(data: bytes, zone: str) -> VerdictFile:
         raise UnreadableFile(f"the column {twice[0]} stands twice in the header: leave one")
     lines = split_lines(rest, header.separator, len(header.columns))
     good = np.flatnonzero(lines.kind == GOOD)
-    columns = read_columns(gather(rest, lines, good), header, len(good), (*KEY_COLUMNS, *_OWN_COLUMNS))
+    columns = read_columns(rest, lines, header, good, (*KEY_COLUMNS, *_OWN_COLUMNS))
     events, reasons = type_columns(columns, len(good), zone)
     own, own_reasons, answered = _own_columns(columns, len(good), zone)
     reasons = pc.coalesce(reasons, own_reasons)

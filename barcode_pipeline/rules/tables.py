@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 
 from barcode_pipeline.events.formats import KEY_FIELDS, LABELS, SCORES
@@ -13,14 +14,8 @@ LABELS_SCHEMA = pa.schema(
 )
 
 
-def labels_table(key: pa.Table, scored: RuleScores, settings: RuleSettings) -> pa.Table:
-    """Put keys, labels and scores side by side, (N rows)."""
+def labels_table(scored: RuleScores, settings: RuleSettings) -> pa.Table:
+    """Labels and scores side by side, without the key, (N rows)."""
     labels = scored.labels(settings)
-    return pa.table(
-        [
-            *(key.column(field.name) for field in KEY_FIELDS),
-            *(pa.array(labels[:, column]) for column in range(len(LABELS))),
-            *(pa.array(scored.scores[:, column]) for column in range(len(SCORES))),
-        ],
-        schema=LABELS_SCHEMA,
-    )
+    columns = [*np.asfortranarray(labels).T, *np.asfortranarray(scored.scores).T]
+    return pa.table([pa.array(column) for column in columns], schema=pa.schema(list(LABELS_SCHEMA)[len(KEY_FIELDS) :]))

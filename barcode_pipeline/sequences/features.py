@@ -9,11 +9,12 @@ of one shipment that differ by less than a thousandth are the same to a model, w
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 
-from barcode_pipeline.compiled import compiled
+from barcode_pipeline.compiled import compiled, inlined
 from barcode_pipeline.events.codes import DATE_UNREADABLE, ParsedCodes, parse_codes
 from barcode_pipeline.events.journeys import Events, Travel, follow
 from barcode_pipeline.events.places import Reference, distance_between, route_between
@@ -24,7 +25,8 @@ from barcode_pipeline.sequences.lot_moves import ReadyLots
 from barcode_pipeline.sequences.moves import Moves, find_moves
 from barcode_pipeline.sequences.shipments import SHIPMENT_FEATURES, serial_beyond, shipment_features
 
-_PIECE = 8192
+_PIECE = 4096
+_THREADS = 2
 
 FEATURE_VERSION = 2
 """Raised when a feature's meaning changes: a model of another version is refused."""
@@ -142,10 +144,11 @@ def compute_features(
     site, routes = events.places.site, reference.routes
     offsets, order = travel.journeys.offsets, travel.journeys.order
     out = np.empty((len(events), len(FEATURES)), dtype=np.float16)
-    own = slice(0, _SHIPMENT)
     position = np.empty(len(events), dtype=np.int32)
+
     # Piece by piece: what is computed as float32 then never leaves the processor's cache.
-    for begin, end in _pieces(offsets, len(events)):
+    def compute(bounds: tuple[int, int]) -> None:
+        begin, end = bounds
         piece = slice(begin, end)
         inside = offsets[np.searchsorted(offsets, begin) : np.searchsorted(offsets, end, side="right")] - begin
         values = np.zeros((end - begin, _SHIPMENT), dtype=np.float32)
@@ -160,9 +163,20 @@ def compute_features(
             site, reference.sites.distances, fastest_km_per_hour, routes.start, routes.destination,
             routes.mean, routes.std, routes.minimum, values, places,
         )  # fmt: skip
-        out[order[piece], own] = values
+        shipments, move_of_event, beyond = of_lots
+        _put(
+            order[piece], values.view(np.uint32), shipments, move_of_event[piece], beyond[piece], _BEYOND,
+            out.view(np.uint16),
+        )  # fmt: skip
         position[order[piece]] = places
-    _spread(order, *of_lots, _SHIPMENT, _BEYOND, out.view(np.uint16))
+
+    pieces = list(_pieces(offsets, len(events)))
+    if len(pieces) > 1:
+        with ThreadPoolExecutor(_THREADS) as pool:
+            list(pool.map(compute, pieces))
+    else:
+        for bounds in pieces:
+            compute(bounds)
     return EventFeatures(out, position)
 
 
@@ -207,21 +221,50 @@ def _code_columns(codes: ParsedCodes) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 @compiled
-def _spread(
+def _put(
     order: np.ndarray,
-    values: np.ndarray,
+    own: np.ndarray,
+    shipments: np.ndarray,
     move_of_event: np.ndarray,
     beyond: np.ndarray,
-    start: int,
     beyond_column: int,
     out: np.ndarray,
 ) -> None:
-    """Put the features of moves into the rows of their events, and zeros where an event makes none."""
+    """Put the features of events (own: the bits of float32) and of their moves into their rows, as bits of float16;
+    zeros where an event makes no move."""
+    start = own.shape[1]
     for position in range(len(order)):
         row, move = order[position], move_of_event[position]
-        for column in range(values.shape[1]):
-            out[row, start + column] = values[move, column] if move >= 0 else 0
+        for column in range(start):
+            out[row, column] = half_bits(own[position, column])
+        for column in range(shipments.shape[1]):
+            out[row, start + column] = shipments[move, column] if move >= 0 else 0
         out[row, beyond_column] = beyond[position]
+
+
+@inlined
+def half_bits(bits: np.uint32) -> np.uint16:
+    """The bits of a float32 as those of the nearest float16, of two the even one: compiled loops know no float16."""
+    sign = (bits >> np.uint32(16)) & np.uint32(0x8000)
+    size = bits & np.uint32(0x7FFFFFFF)
+    if np.uint32(0x38800000) <= size < np.uint32(0x47800000):
+        odd = (size >> np.uint32(13)) & np.uint32(1)
+        half = (size + np.uint32(0xFFF) + odd - np.uint32(0x38000000)) >> np.uint32(13)
+    elif size < np.uint32(0x33000000):
+        half = np.uint32(0)
+    elif size < np.uint32(0x38800000):
+        # Too small for float16's exponents: a multiple of the smallest number.
+        shift = np.uint32(126) - (size >> np.uint32(23))
+        digits = (size & np.uint32(0x7FFFFF)) | np.uint32(0x800000)
+        half = digits >> shift
+        rest, middle = digits & ((np.uint32(1) << shift) - np.uint32(1)), np.uint32(1) << (shift - np.uint32(1))
+        if rest > middle or (rest == middle and half & np.uint32(1)):
+            half += np.uint32(1)
+    elif size <= np.uint32(0x7F800000):
+        half = np.uint32(0x7C00)
+    else:
+        half = np.uint32(0x7E00)
+    return np.uint16(sign | half)
 
 
 @compiled

@@ -13,8 +13,9 @@ import numpy as np
 import pyarrow as pa
 
 from barcode_pipeline.compiled import compiled
+from barcode_pipeline.events.pairs import index_pairs
 from barcode_pipeline.sequences import shipments
-from barcode_pipeline.sequences.moves import DIRECTIONS, NOWHERE, Moves, index_pairs
+from barcode_pipeline.sequences.moves import DIRECTIONS, NOWHERE, Moves
 from barcode_pipeline.sequences.shipments import BATCH_SECONDS, SHIPMENT_FEATURES, ShipmentFeatures
 
 COLUMNS = ("time", "place", "step", "from_time", "from_place", "from_step", "count", "serial")

@@ -18,16 +18,9 @@ from typing import NamedTuple
 import numpy as np
 
 from barcode_pipeline.compiled import compiled, inlined
+from barcode_pipeline.events.pairs import find_pair, index_pairs, number_pairs
 from barcode_pipeline.events.steps import LEVEL_UNKNOWN
-from barcode_pipeline.sequences.moves import (
-    DIRECTIONS,
-    NOWHERE,
-    Moves,
-    find_pair,
-    index_pairs,
-    number_pairs,
-    rows_of_lots,
-)
+from barcode_pipeline.sequences.moves import DIRECTIONS, NOWHERE, Moves, rows_of_lots
 
 BATCH_SECONDS = 300
 """Passes of one place and step that lie no farther apart belong to one batch."""

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from barcode_pipeline.events.codes import lot_names
+from barcode_pipeline.events.codes import lots_of
 from barcode_pipeline.events.hashes import lot_buckets as lot_buckets  # the split is by them
 from barcode_pipeline.events.text import dictionary_array, dictionary_codes
 
@@ -46,7 +46,7 @@ def order_by_journey(epc_code: pa.ChunkedArray) -> JourneyOrder:
     ordered = epc[source]
     codes = column.dictionary.take(pa.array(by_text))
     starts = np.flatnonzero((np.diff(ordered, prepend=-1) != 0) | (ordered == len(by_text)))
-    names = lot_names(codes).dictionary_encode()
+    names = lots_of(codes)
     lot_of_code = names.indices.to_numpy(zero_copy_only=False).astype(np.int32)
     nameless = int((ordered[starts] == len(by_text)).sum())
     lot_of_journey = np.concatenate(

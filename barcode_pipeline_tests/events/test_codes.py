@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from barcode_pipeline.events.codes import DATE_UNREADABLE, canonical_codes, lot_names, parse_codes
+from barcode_pipeline.events.codes import DATE_UNREADABLE, canonical_codes, lot_names, lots_of, parse_codes
 
 COMPANIES = ("8804823", "8805843", "8809437")
 EPOCH = date(1970, 1, 1)
@@ -108,3 +108,23 @@ def test_canonical_codes(words: list[str | None]) -> None:
 def test_lot_names(codes: list[str]) -> None:
     expected = [".".join(code.split(".")[1:4]) if code.count(".") == 5 else code for code in codes]
     assert lot_names(pa.array(codes, pa.string())).to_pylist() == expected
+
+
+@settings(deadline=None)
+@given(st.lists(CODES))
+def test_lots_of_codes(codes: list[str]) -> None:
+    lots, names = lots_of(pa.array(codes, pa.string())), lot_names(pa.array(codes, pa.string()))
+    assert lots.to_pylist() == names.to_pylist()
+    assert lots.dictionary.to_pylist() == names.unique().to_pylist()
+
+
+def test_codes_that_differ_in_their_serial_alone() -> None:
+    """They are read by comparison with the one before: as each would be by itself."""
+    start = "001.8804823.1203199.150002.20250701."
+    ends = ("000000001", "000000002", "00000000x", "000000003", "0000.0003", "00000000", "000000004")
+    codes = [start + end for end in ends] + [start.replace("0701", "0702") + "000000004", start + "000000005"]
+    together = parse_codes(pa.array(codes), COMPANIES)
+    for row, code in enumerate(codes):
+        alone = parse_codes(pa.array([code]), COMPANIES)
+        for name, column in vars(alone).items():
+            assert getattr(together, name)[row] == column[0], (code, name)

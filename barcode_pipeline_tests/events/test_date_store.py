@@ -109,11 +109,12 @@ def test_failed_writing_keeps_the_file_and_leaves_nothing(tmp_path: Path, monkey
     store.write(*table_of([(0, "a", 1)]), [DAY])
     before = contents(store)
 
-    def fail(table: Any, path: Path, **options: Any) -> None:
-        Path(path).write_bytes(b"half")
+    def fail(path: Path, content: Any) -> None:
+        with path.open("wb") as stream:
+            stream.write(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pq, "write_table", fail)
+    monkeypatch.setattr(Path, "write_bytes", fail)
     with pytest.raises(OSError, match="No space left"):
         store.write(*table_of([(0, "b", 2)]), [DAY])
     assert contents(store) == before
@@ -151,3 +152,22 @@ def test_damaged_file_is_named_with_the_remedy(tmp_path: Path, content: bytes) -
         with pytest.raises(UserError, match=r"2025-07-01.parquet is damaged.*--partition 2025-07-01`"):
             use()
     assert len(store.read([DAY + 1])) == 1
+
+
+@pytest.mark.parametrize("words", [3, 40_000], ids=["few words", "more than a dictionary holds"])
+def test_columns_of_another_store_are_written_as_they_are(tmp_path: Path, words: int) -> None:
+    rows: Rows = [(day, f"{'long ' * 8}{number % words}", None) for number in range(45_000) for day in (0, 1)]
+    rows.append((2, None, 1))
+    table, day_of_row = table_of(rows)
+    days = [DAY, DAY + 1, DAY + 2, DAY + 3]
+    first, again, plain = (DateStore(tmp_path / name, SCHEMA) for name in ("first", "again", "plain"))
+    first.write(table, day_of_row, days)
+    carried = ["epc_code", "event_id", "event_time"]
+    others = first.read_files(days, carried)
+    ordered = first.read(days)
+    counts = again.write(ordered.drop_columns(carried), np.sort(day_of_row), days, others)
+    plain.write(ordered, np.sort(day_of_row), days)
+    assert counts == {DAY: 45_000, DAY + 1: 45_000, DAY + 2: 1, DAY + 3: 0}
+    assert contents(again) == contents(plain) == contents(first)
+    with pytest.raises(ValueError, match="as many rows"):
+        again.write(ordered.drop_columns(carried), np.sort(day_of_row), days, others[::-1])

@@ -104,3 +104,16 @@ def test_dictionary_of_several_chunks() -> None:
     assert dictionary_codes(column)[[0, 1, 3]].tolist() == [0, -1, 0]
     assert decode(pa.chunked_array(chunks)).to_pylist() == ["a", None, "b", "a"]
     assert dictionary_array(pa.chunked_array([], chunks[0].type)).to_pylist() == []
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.none() | st.sampled_from(("a", "b", "a longer word", "é", "")), max_size=6), max_size=6))
+def test_chunks_are_put_together(chunks: list[list[str | None]]) -> None:
+    kind = pa.dictionary(pa.int32(), pa.string())
+    column = pa.chunked_array([pa.array(chunk, pa.string()).dictionary_encode() for chunk in chunks], kind)
+    together = dictionary_array(column)
+    words = [word for chunk in chunks for word in chunk]
+    assert together.to_pylist() == words
+    assert together.dictionary.to_pylist() == list(dict.fromkeys(word for word in words if word is not None))
+    part = dictionary_array(column.slice(1, 3))
+    assert part.to_pylist() == words[1:4]

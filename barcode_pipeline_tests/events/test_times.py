@@ -12,7 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from barcode_pipeline.events.times import date_text, day_number, day_of, days_from_civil, days_in_month, read_times
+from barcode_pipeline.events.times import (
+    date_text,
+    day_number,
+    day_of,
+    days_from_civil,
+    days_in_month,
+    order_by_day,
+    read_times,
+)
 
 ZONES = ("Asia/Seoul", "UTC", "America/New_York", "Europe/Berlin", "Asia/Kathmandu")
 EPOCH = datetime(1970, 1, 1)
@@ -138,3 +146,9 @@ def test_day_numbers(date: datetime) -> None:
 @pytest.mark.parametrize(("year", "days"), [(2024, 29), (2025, 28), (1900, 28), (2000, 29)])
 def test_length_of_february(year: int, days: int) -> None:
     assert days_in_month(np.array([year]), np.array([2])).tolist() == [days]
+
+
+@pytest.mark.parametrize("days", [[], [5], [3, 1, 3, 2, 1], [20_000, -700_000, 2_900_000, 20_000, -700_000]])
+def test_order_by_day_is_stable(days: list[int]) -> None:
+    order = order_by_day(np.array(days, dtype=np.int64))
+    assert order.tolist() == sorted(range(len(days)), key=lambda row: days[row])

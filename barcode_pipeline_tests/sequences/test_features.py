@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from barcode_pipeline.compiled import compiled
 from barcode_pipeline.events.formats import LABELS, SCORES
 from barcode_pipeline.events.merging import read_events
-from barcode_pipeline.sequences.features import FEATURE_NAMES, FEATURES, compute_features
+from barcode_pipeline.sequences.features import FEATURE_NAMES, FEATURES, compute_features, half_bits
 from barcode_pipeline.sequences.shipments import SHIPMENT_FEATURES
 from barcode_pipeline_tests.rules import reference_rules, strategies
 from barcode_pipeline_tests.rules.reference_rules import Route, Row, Site
@@ -288,3 +289,27 @@ def test_no_events_have_no_features():
     tables = reference(SITES, ROUTES)
     found = compute_features(read_events(table, tables.sites), tables, ("8804823",), 100.0)
     assert found.values.shape == (0, len(FEATURES))
+
+
+@compiled
+def half_bits_of(bits, out):
+    for place in range(len(bits)):
+        out[place] = half_bits(bits[place])
+
+
+def test_numbers_are_kept_as_numpy_would_keep_them():
+    """Every number of float16, what lies just between two of them and just beside that, and any bits at all."""
+    halves = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
+    halves = np.sort(halves[np.isfinite(halves)])
+    middles = ((halves[1:].astype(np.float64) + halves[:-1]) / 2).astype(np.float32)
+    beside = [np.nextafter(middles, np.float32(side)) for side in (-np.inf, np.inf)]
+    ends = np.array([0, -0.0, np.inf, -np.inf, 65519.99, 65520, 1e30, -1e-30], dtype=np.float32)
+    any_bits = np.random.default_rng(0).integers(0, 1 << 32, 100_000, dtype=np.uint64).astype(np.uint32)
+    values = np.concatenate([halves, middles, *beside, ends, any_bits.view(np.float32)])
+    found = np.empty(len(values), dtype=np.uint16)
+    half_bits_of(values.view(np.uint32), found)
+    with np.errstate(all="ignore"):
+        expected = values.astype(np.float16)
+    numbers = ~np.isnan(values)
+    np.testing.assert_array_equal(found[numbers], expected.view(np.uint16)[numbers])
+    assert np.isnan(found.view(np.float16)[~numbers]).all()

@@ -171,8 +171,12 @@ class Board:
     def shipment(self) -> np.ndarray:
         """(N,) int64, a number shared by the events of a lot that are one step of one shipment. Asked for once the
         ordinary noise is there."""
-        key = np.column_stack([self.lot, self.place, self.level, self.direction, self.time // SHIPMENT_SECONDS])
-        return np.unique(key, axis=0, return_inverse=True)[1].reshape(-1)
+        # One number of all five, in their order, which 64 bits hold by far: sorting rows takes ten times as long.
+        key = np.zeros(len(self), dtype=np.int64)
+        for column in (self.lot, self.place, self.level, self.direction, self.time // SHIPMENT_SECONDS):
+            from_zero = column.astype(np.int64) - int(column.min(initial=0))
+            key = key * (int(from_zero.max(initial=0)) + 1) + from_zero
+        return np.unique(key, return_inverse=True)[1]
 
     @cached_property
     def shipment_size(self) -> np.ndarray:

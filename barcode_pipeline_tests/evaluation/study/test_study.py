@@ -21,9 +21,10 @@ from barcode_pipeline.evaluation.study.plan import in_service
 from barcode_pipeline.evaluation.study.running import Session
 from barcode_pipeline.evaluation.study.study import StudyOptions, make_study, numbers, planned
 from barcode_pipeline.evaluation.study.worlds import OpenWorld, WorldKey, prepare
-from barcode_pipeline.learning import learn, material_of
+from barcode_pipeline.learning import material_of
 from barcode_pipeline.models.compute import Compute
 from barcode_pipeline.simulator import AnomalyRates, World
+from barcode_pipeline.teaching import learn
 from barcode_pipeline.workspace import ROOT_VARIABLE, Workspace
 from barcode_pipeline_tests.conftest import SmallProject
 
