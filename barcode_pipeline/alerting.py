@@ -6,7 +6,8 @@ later dates that may continue them are linked anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,10 +26,11 @@ from barcode_pipeline.chain import Rows
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.evaluation.naming import LABEL_MEANINGS
 from barcode_pipeline.events.codes import lot_names
+from barcode_pipeline.events.date_store import one_chunk
 from barcode_pipeline.events.files import written_beside
 from barcode_pipeline.events.formats import ALERTS, KEY_COLUMNS, LABELS, PROBABILITIES, SCORES
 from barcode_pipeline.events.hashes import lot_hashes
-from barcode_pipeline.events.text import dictionary_array
+from barcode_pipeline.events.text import dictionary_array, dictionary_codes
 from barcode_pipeline.events.times import date_text, day_of
 from barcode_pipeline.stale_dates import noted
 from barcode_pipeline.workspace import Workspace
@@ -224,37 +226,39 @@ def _journeys(
     has = drafts["epc_code"].notna().to_numpy()
     wanted = pd.DataFrame({"epc_code": drafts["epc_code"], "until": drafts["day"], "number": np.arange(len(drafts))})
     labels = np.where(events.alerts, np.array([f"{label} " for label in LABELS], object), "").sum(axis=1)
-    marks = pd.DataFrame({"day": events.day, "position": position, "labels": [text.strip() for text in labels]})
-    parts = [alone[~has]]
-    for known in _known_events(workspace, wanted[has]):
-        found = known.merge(wanted[has], on="epc_code")
-        found = found[found["day"] <= found["until"]].merge(marks, on=["day", "position"], how="left")
-        # Alerts of earlier dates were told on those dates.
-        told = found["labels"].where(found["day"] == found["until"]).fillna("")
-        parts.append(found.assign(labels=told)[[*alone.columns]])
+    marks = pd.DataFrame({"day": events.day, "order": position, "labels": [text.strip() for text in labels]})
+    found = _known_events(workspace, wanted[has]).merge(wanted[has], on="epc_code")
+    found = found[found["day"] <= found["until"]].merge(marks, on=["day", "order"], how="left")
+    # Alerts of earlier dates were told on those dates.
+    told = found["labels"].where(found["day"] == found["until"]).fillna("")
+    parts = [alone[~has], found.assign(labels=told)[[*alone.columns]]]
     rows = pd.concat(parts, ignore_index=True).sort_values(["number", "time", "order"], kind="stable")
     return journey_lines(rows).reindex(range(len(drafts))).to_numpy(object)
 
 
-def _known_events(workspace: Workspace, wanted: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """The events of some EPCs, date by date, up to the last date asked for."""
+def _known_events(workspace: Workspace, wanted: pd.DataFrame) -> pd.DataFrame:
+    """The events of some EPCs up to the last date asked for: epc_code, day, time, step, place, and their row in the
+    date's file as `order`."""
     codes = pa.array(wanted["epc_code"].unique(), pa.string())
-    if not len(codes):
-        return
-    index = workspace.lots.read()
-    last = int(wanted["until"].max())
-    for day in index.days_of(lot_hashes(codes)).tolist():
-        if day > last:
-            break
+    last = int(wanted["until"].max()) if len(wanted) else 0
+    days = [day for day in workspace.lots.read().days_of(lot_hashes(codes)).tolist() if day <= last]
+
+    def of_day(day: int) -> tuple[pa.Table, np.ndarray]:
         table = workspace.enriched.read([day], _ENRICHED)
         column = dictionary_array(table.column("epc_code"))
-        found = pc.fill_null(pc.is_in(column.dictionary, value_set=codes).take(column.indices), False)
-        if pc.any(found).as_py():
-            position = np.flatnonzero(found.to_numpy(zero_copy_only=False))
-            frame = table.filter(found).to_pandas()
-            yield _described(frame).assign(
-                epc_code=frame["epc_code"].astype(object), day=day, position=position, order=position
-            )
+        of_code = pc.is_in(column.dictionary, value_set=codes).to_numpy(zero_copy_only=False)
+        row = np.flatnonzero(np.append(of_code, False)[dictionary_codes(column)])
+        return table.take(pa.array(row)), row
+
+    with ThreadPoolExecutor(2) as pool:
+        parts = list(pool.map(of_day, days))
+    tables = [workspace.enriched.read((), _ENRICHED), *(table for table, _ in parts)]
+    frame = one_chunk(pa.concat_tables(tables)).to_pandas()
+    return _described(frame).assign(
+        epc_code=frame["epc_code"].astype(object),
+        day=np.repeat(np.array(days, np.int64), [len(row) for _, row in parts]),
+        order=np.concatenate([np.zeros(0, np.int64), *(row for _, row in parts)]),
+    )
 
 
 def _described(frame: pd.DataFrame) -> pd.DataFrame:

@@ -5,6 +5,7 @@ Features are compared with what the model in service has learnt from; all other 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -51,22 +52,22 @@ class Drift:
 
 def sequences_drift(workspace: Workspace, days: Sequence[int]) -> list[Drift]:
     """Of the features, rule labels, places, products and lots of some dates, and of journeys without an end."""
-    reference = learnt_from(workspace)
+    reference, nights = learnt_from(workspace), _Nights(workspace)
     silent = _went_silent(workspace, days)
 
     def figures(day: int) -> tuple[dict[str, float], list[tuple[int, str]]]:
-        found, said = _features(workspace, day, reference) if reference else ({}, [])
+        found, said = _features(workspace, day, reference, nights) if reference else ({}, [])
         labels = workspace.labels.read([day], LABELS)
         found |= {f"{name}_rate": _share(labels.column(name)) for name in LABELS}
         found |= _unseen(workspace, day, reference)
         return found | {"silent_epcs": silent[day]}, said
 
-    return _judged(workspace, OF_SEQUENCES, days, figures)
+    return _judged(workspace, OF_SEQUENCES, days, figures, nights)
 
 
 def scores_drift(workspace: Workspace, days: Sequence[int]) -> list[Drift]:
     """Of the alerts and probabilities of some dates."""
-    against = workspace.configuration.drift.against_nights
+    against, nights = workspace.configuration.drift.against_nights, _Nights(workspace)
     counts: dict[int, np.ndarray] = {}
 
     def counts_of(day: int) -> np.ndarray:
@@ -78,13 +79,13 @@ def scores_drift(workspace: Workspace, days: Sequence[int]) -> list[Drift]:
     def figures(day: int) -> tuple[dict[str, float], list[tuple[int, str]]]:
         alerts = workspace.scores.read([day], ALERTS)
         found = {f"{name}_rate": _share(alerts.column(name)) for name in ALERTS}
-        before = [counts_of(one) for one in _nights_before(workspace, day, against)]
+        before = [counts_of(one) for one in nights.before(day, against)]
         if before:
             index = stability_index(np.sum(before, axis=0), counts_of(day))
             found |= {f"{name}_stability": float(value) for name, value in zip(PROBABILITIES, index, strict=True)}
         return found, []
 
-    return _judged(workspace, OF_SCORES, days, figures)
+    return _judged(workspace, OF_SCORES, days, figures, nights)
 
 
 # ------------------------------------------------------------------ judging
@@ -93,18 +94,18 @@ def scores_drift(workspace: Workspace, days: Sequence[int]) -> list[Drift]:
 _Figures = Callable[[int], tuple[dict[str, float], list[tuple[int, str]]]]
 
 
-def _judged(workspace: Workspace, part: str, days: Sequence[int], figures: _Figures) -> list[Drift]:
+def _judged(workspace: Workspace, part: str, days: Sequence[int], figures: _Figures, nights: _Nights) -> list[Drift]:
     """The figures of each date with the reasons to wonder; they are written, and earlier ones are what is usual."""
     settings = workspace.configuration.drift
     found = []
     for day in sorted(days):
-        rows = workspace.enriched.rows(day) or 0
+        rows = nights.rows(day)
         if rows < settings.lowest_rows:
             _write(workspace, part, day, {})
             found.append(Drift(day, rows, FINE, {}, []))
             continue
         own, said = figures(day)
-        usual = _usual(workspace, part, day)
+        usual = _usual(workspace, part, nights.before(day, settings.against_nights))
         for name, value in own.items():
             if name.startswith(INDEX) or name in _OF_ALL_FEATURES or np.isnan(value):
                 continue
@@ -137,25 +138,36 @@ def drift_over_time(workspace: Workspace) -> DriftOverTime:
     )
 
 
-def _usual(workspace: Workspace, part: str, day: int) -> dict[str, np.ndarray]:
+def _usual(workspace: Workspace, part: str, nights: Sequence[int]) -> dict[str, np.ndarray]:
     """The figures of the nights before, by name."""
-    nights = _nights_before(workspace, day, workspace.configuration.drift.against_nights)
     table = drift_figures(workspace, part, nights)
     names = dictionary_array(table.column("figure"))
     codes, values = dictionary_codes(names), table.column("value").to_numpy()
     return {name: values[codes == code] for code, name in enumerate(names.dictionary.to_pylist())}
 
 
-def _nights_before(workspace: Workspace, day: int, count: int) -> list[int]:
-    """The last dates before a day that have enough rows to say something."""
-    lowest = workspace.configuration.drift.lowest_rows
-    found: list[int] = []
-    for one in reversed([one for one in workspace.enriched.days() if one < day]):
-        if len(found) == count or one < day - 3 * count:
-            break
-        if (workspace.enriched.rows(one) or 0) >= lowest:
-            found.append(one)
-    return found[::-1]
+class _Nights:
+    """The dates that have enough rows to say something; each is counted once."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._store, self._lowest = workspace.enriched, workspace.configuration.drift.lowest_rows
+        self._days = self._store.days()
+        self._rows: dict[int, int] = {}
+
+    def rows(self, day: int) -> int:
+        if day not in self._rows:
+            self._rows[day] = self._store.rows(day) or 0
+        return self._rows[day]
+
+    def before(self, day: int, count: int) -> list[int]:
+        """The last ones before a day, none of them long before it."""
+        found: list[int] = []
+        for one in reversed(self._days[: bisect_left(self._days, day)]):
+            if len(found) == count or one < day - 3 * count:
+                break
+            if self.rows(one) >= self._lowest:
+                found.append(one)
+        return found[::-1]
 
 
 def _write(workspace: Workspace, part: str, day: int, figures: dict[str, float]) -> None:
@@ -174,10 +186,11 @@ def _share(column: pa.ChunkedArray) -> float:
 # ------------------------------------------------------------------ features
 
 
-def _features(workspace: Workspace, day: int, learnt: Learnt) -> tuple[dict[str, float], list[tuple[int, str]]]:
+def _features(
+    workspace: Workspace, day: int, learnt: Learnt, nights: _Nights
+) -> tuple[dict[str, float], list[tuple[int, str]]]:
     settings = workspace.configuration.drift
-    nights = [*_nights_before(workspace, day, max(settings.nights) - 1), day]
-    compared = compare_features(workspace, nights, learnt)
+    compared = compare_features(workspace, [*nights.before(day, max(settings.nights) - 1), day], learnt)
     figures, said = dict(compared.figures), []
     for one in compared.drifted:
         said.append((ERROR if one.sure and one.index >= settings.index_error else WARN, one.in_words()))

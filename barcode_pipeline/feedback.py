@@ -66,7 +66,7 @@ def make_verdicts(workspace: Workspace) -> Accounts:
     zone = workspace.configuration.time.zone
     quarantine = workspace.quarantine / "_feedback"  # apart from the raw files', which may lie in a `feedback` folder
     files, tables, rejects = [], [VERDICTS_SCHEMA.empty_table()], set()
-    for path in _feedback_files(workspace.feedback):
+    for path in feedback_files(workspace.feedback):
         name = os.fsencode(path.relative_to(workspace.feedback).as_posix()).decode("utf-8", errors="backslashreplace")
         read, problem = VerdictFile(0, VERDICTS_SCHEMA.empty_table(), 0, REJECTED_SCHEMA.empty_table()), None
         try:
@@ -82,7 +82,7 @@ def make_verdicts(workspace: Workspace) -> Accounts:
     every = pa.concat_tables(tables)
     kept = standing(every, workspace.reference.sites) if len(every) else every
     write_verdicts(workspace.verdicts, kept)
-    unknown = int(np.count_nonzero(_rows_of(workspace, kept, workspace.enriched.days()) < 0))
+    unknown = int(np.count_nonzero(_rows_of(workspace, kept, _days_of(workspace, kept)) < 0))
     accounts = Accounts(tuple(files), len(kept), len(every) - len(kept), unknown)
     with written_beside(workspace.verdicts.parent / ACCOUNTS) as beside:
         beside.write_text(json.dumps(asdict(accounts), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -116,6 +116,8 @@ def judged_on(workspace: Workspace, days: Sequence[int]) -> Judged:
 
 def _rows_of(workspace: Workspace, verdicts: pa.Table, days: Sequence[int]) -> np.ndarray:
     """The event of each verdict, as a row of the tables of these dates, one after the other; -1 where unknown."""
+    if not len(verdicts):
+        return np.zeros(0, np.int64)
     counts = [workspace.enriched.rows(day) or 0 for day in days]
     starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     concerned = np.unique(day_of(verdicts.column("event_time").to_numpy().astype("datetime64[s]").astype(np.int64)))
@@ -126,7 +128,13 @@ def _rows_of(workspace: Workspace, verdicts: pa.Table, days: Sequence[int]) -> n
     return np.where(found >= 0, np.concatenate([*rows, [-1]])[found], -1)
 
 
-def _feedback_files(folder: Path) -> list[Path]:
+def _days_of(workspace: Workspace, verdicts: pa.Table) -> list[int]:
+    """The days of some verdicts that have events."""
+    days = np.unique(day_of(verdicts.column("event_time").to_numpy().astype("datetime64[s]").astype(np.int64)))
+    return sorted({*days.tolist()}.intersection(workspace.enriched.days()))
+
+
+def feedback_files(folder: Path) -> list[Path]:
     """The files of a folder and its sub-folders by name; hidden ones are not looked at."""
     return sorted(
         path

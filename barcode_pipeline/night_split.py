@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from barcode_pipeline.chain import READ_COLUMNS, split_arrays
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.evaluation.exam import Paper
-from barcode_pipeline.events.formats import LABELS
+from barcode_pipeline.events.formats import LABELS, SCORES
 from barcode_pipeline.events.hashes import lot_hashes
 from barcode_pipeline.events.lot_index import LotDates
 from barcode_pipeline.events.merging import read_events
@@ -26,6 +26,7 @@ from barcode_pipeline.events.times import SECONDS_PER_DAY, date_text
 from barcode_pipeline.events.verdicts import find_events, judged_labels, read_verdicts
 from barcode_pipeline.sequences.night import NightLots, NightSample, choose_lots
 from barcode_pipeline.sequences.training_set import write_training_set
+from barcode_pipeline.training_events import keep_events
 from barcode_pipeline.workspace import Workspace
 
 
@@ -63,7 +64,8 @@ def make_night_split(workspace: Workspace, learnt_up_to: int) -> dict[str, objec
     days = [int(day) for day in window.index.days_of(wanted) if lots.first_day <= day <= window.newest]
     columns = ("epc_code", "event_time", "features")
     sequences, rows = read_lots(workspace.sequences, days, lots.every, columns, judged, window.first)
-    labels = workspace.labels.read_rows(days, rows, LABELS)
+    labels = workspace.labels.read_rows(days, rows, (*LABELS, *SCORES))
+    enriched = workspace.enriched.read_rows(days, rows, READ_COLUMNS)
     arrays, about = split_arrays(workspace, sequences, labels, window.first_second)
     about |= {
         "night": date_text(window.newest),
@@ -75,8 +77,11 @@ def make_night_split(workspace: Workspace, learnt_up_to: int) -> dict[str, objec
         "lots_replayed": len(lots.replayed),
         "epcs_with_verdicts": len(judged),
     }
+    order = pa.array(arrays["source"])
     arrays["source"] = rows[arrays["source"]]
-    return write_training_set(workspace.night_training, arrays, about)
+    written = write_training_set(workspace.night_training, arrays, about)
+    keep_events(workspace, enriched.take(order), labels.take(order))
+    return written
 
 
 def read_paper(workspace: Workspace, first_second: int) -> Paper:

@@ -14,7 +14,6 @@ import numpy as np
 import pyarrow as pa
 
 from barcode_pipeline.admission import about_in_service, cut_of, kept_challenger
-from barcode_pipeline.chain import rows_of_training_set
 from barcode_pipeline.drifting import drift_over_time
 from barcode_pipeline.evaluation.headline import Figure, headline
 from barcode_pipeline.evaluation.metrics import (
@@ -32,19 +31,21 @@ from barcode_pipeline.evaluation.report_plots import LabelRates, ReportPlot, rep
 from barcode_pipeline.evaluation.single_features import single_feature_power
 from barcode_pipeline.evaluation.suspicious import most_suspicious
 from barcode_pipeline.evaluation.truth import match_truth, read_truth
-from barcode_pipeline.events.formats import KEY_COLUMNS, LABELS, SCORES
+from barcode_pipeline.events.formats import KEY_COLUMNS, LABELS
+from barcode_pipeline.events.hashes import lot_hashes
 from barcode_pipeline.events.times import day_number
 from barcode_pipeline.feedback import judged_in
 from barcode_pipeline.learning import baseline_probabilities
 from barcode_pipeline.models.lstm import LstmModel
 from barcode_pipeline.models.registry import ModelRegistry
-from barcode_pipeline.reviewing import make_review
+from barcode_pipeline.reviewing import KEPT, REVIEW_FILE, kept_review, review_of
 from barcode_pipeline.sequences.features import FEATURES
 from barcode_pipeline.sequences.journey_features import JourneyFeatures
 from barcode_pipeline.sequences.split import HELD_OUT_LOTS as PART_HELD_OUT
 from barcode_pipeline.sequences.split import HELD_OUT_LOTS_EARLIER as PART_EARLIER
 from barcode_pipeline.sequences.split import KNOWN_LOTS as PART_KNOWN
 from barcode_pipeline.sequences.training_set import TrainingSet, newest_training_set
+from barcode_pipeline.training_events import events_of, rule_scores_of
 from barcode_pipeline.workspace import Workspace
 
 Say = Callable[[str], None]
@@ -69,7 +70,12 @@ def make_report(workspace: Workspace, run_id: str, created_at: str, say: Say = p
     evaluated = _evaluated(training_set, model)
     say(f"evaluating on {len(evaluated):,} events")
     events, rule_scores = _evaluation_events(workspace, training_set, evaluated)
-    detections = _detections(workspace, training_set, evaluated, model, events, rule_scores)
+    probabilities = model.probabilities(JourneyFeatures(training_set.features, np.asarray(training_set.offsets)))
+    detections = [
+        Detections("rules", rule_scores / 100.0, events.rules),
+        Detections("lstm", probabilities[evaluated], model.calibration.alerts(probabilities[evaluated])),
+        *_peers(workspace, training_set, evaluated),
+    ]
     rows = evaluate(events, detections, replicates, workspace.configuration.training.seed)
     figures = headline(rows)
     plots = report_plots(
@@ -86,6 +92,8 @@ def make_report(workspace: Workspace, run_id: str, created_at: str, say: Say = p
         training_set.about["feature_names"],
         events.rules[held_out],
     )
+    shown = workspace.configuration.evaluation.review_questions
+    questions = review_of(workspace, training_set, probabilities, model.calibration.threshold, max(shown, KEPT))
     context = ReportContext(
         run_id,
         created_at,
@@ -96,11 +104,14 @@ def make_report(workspace: Workspace, run_id: str, created_at: str, say: Say = p
         plots,
         power,
         most_suspicious(workspace.scores, workspace.enriched, _days_after_cut(workspace, training_set),
-                        workspace.configuration.evaluation.suspicious_epcs),
-        make_review(workspace, workspace.configuration.evaluation.review_questions),
+                        workspace.configuration.evaluation.suspicious_epcs,
+                        lambda codes: workspace.lots.read().days_of(lot_hashes(codes)).tolist()),
+        questions[:shown],
         ("make run", "barcode-pipeline train", "barcode-pipeline evaluate"),
     )  # fmt: skip
-    folder = write_report(workspace.reports, context)
+    folder = write_report(
+        workspace.reports, context, {REVIEW_FILE: kept_review(questions, created_at, model_path.name)}
+    )
     append_log(workspace.performance_log, rows, run_id, created_at, model_path.name)
     say(f"report: {folder / 'report.html'}")
     return Report(folder, rows, figures, plots)
@@ -117,8 +128,6 @@ def _evaluation_events(
     workspace: Workspace, training_set: TrainingSet, evaluated: np.ndarray
 ) -> tuple[EvaluationEvents, np.ndarray]:
     """(what is judged against what, scores of the rules (n, 5)) of the evaluated events."""
-    columns = (*KEY_COLUMNS, *SCORES)
-    table = rows_of_training_set(workspace, workspace.labels, training_set, columns).take(pa.array(evaluated))
     part = np.asarray(training_set.part)[evaluated]
     strata = {
         HELD_OUT_LOTS: part == PART_HELD_OUT,
@@ -127,13 +136,14 @@ def _evaluation_events(
     }
     rules = np.asarray(training_set.rule_labels)[evaluated]
     lot = np.unique(np.asarray(training_set.lot)[evaluated], return_inverse=True)[1]
-    scores = np.column_stack([table.column(name).to_numpy() for name in SCORES])
+    scores = rule_scores_of(workspace, training_set)[evaluated]
     verdicts = judged_in(workspace, training_set)
     judged, holds = verdicts.judged[evaluated], verdicts.holds[evaluated]
     truth = read_truth(workspace.truth)
     if truth is None:
         return EvaluationEvents(lot, strata, rules, judged=judged, holds=holds), scores
-    matched = match_truth(truth, table.select(list(KEY_COLUMNS)))
+    keys = events_of(workspace, training_set).select(list(KEY_COLUMNS)).take(pa.array(evaluated))
+    matched = match_truth(truth, keys)
     return (
         EvaluationEvents(
             lot, strata, rules, matched.truth, matched.visible, matched.aftermath,
@@ -143,26 +153,15 @@ def _evaluation_events(
     )  # fmt: skip
 
 
-def _detections(
-    workspace: Workspace,
-    training_set: TrainingSet,
-    evaluated: np.ndarray,
-    model: LstmModel,
-    events: EvaluationEvents,
-    rule_scores: np.ndarray,
-) -> list[Detections]:
-    """What the rules, the model in service and its peers say of the evaluated events."""
+def _peers(workspace: Workspace, training_set: TrainingSet, evaluated: np.ndarray) -> list[Detections]:
+    """What the peers of the model in service say of the evaluated events."""
     journeys = JourneyFeatures(training_set.features, np.asarray(training_set.offsets))
     chosen = np.zeros(len(training_set), dtype=np.int8)
     chosen[evaluated] = 1
     with_evaluated = np.maximum.reduceat(chosen, journeys.offsets[:-1]) > 0
     some, rows = journeys.select(with_evaluated)
     keep = chosen[rows] > 0
-    probabilities = model.probabilities(some)[keep]
-    out = [
-        Detections("rules", rule_scores / 100.0, events.rules),
-        Detections("lstm", probabilities, model.calibration.alerts(probabilities)),
-    ]
+    out = []
     if (challenger := kept_challenger(workspace)) is not None:
         probabilities = challenger.probabilities(some)[keep]
         out.append(Detections("lstm_challenger", probabilities, challenger.calibration.alerts(probabilities)))

@@ -7,10 +7,12 @@ What a night learns from is a sample (`night_split`); what becomes of the new mo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal
 
+import numpy as np
 from scipy.special import expit
 
 from barcode_pipeline.admission import cut_of
@@ -18,17 +20,19 @@ from barcode_pipeline.chain import make_split
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.times import day_number
 from barcode_pipeline.feedback import judged_in
-from barcode_pipeline.learning import TrainedModel, admitted, material_of, train_model, train_on_lesson
+from barcode_pipeline.learning import TrainedModel, admitted, material_of, train_model
 from barcode_pipeline.models.compute import Compute
 from barcode_pipeline.models.lstm import LstmModel
 from barcode_pipeline.models.registry import ModelRegistry
 from barcode_pipeline.models.training import TrainingSettings
 from barcode_pipeline.night_split import make_night_split
 from barcode_pipeline.nightly import ALL_EVENTS, SOME_LOTS, fits, note_model, note_training_set
+from barcode_pipeline.sequences.split import TRAIN, VALIDATION
 from barcode_pipeline.sequences.training_set import TrainingSet, read_training_set
 from barcode_pipeline.teachers.registry import teachers_named
 from barcode_pipeline.teachers.teacher import Lesson, Material, teach
 from barcode_pipeline.teachers.thinning import thinned
+from barcode_pipeline.teaching import train_on_lesson
 from barcode_pipeline.workspace import Workspace
 
 Say = Callable[[str], None]
@@ -130,10 +134,20 @@ def night_lesson(workspace: Workspace, champion: LstmModel, training_set: Traini
     seed = configuration.training.seed + day_number(training_set.about["night"])
     material = replace(material_of(workspace, training_set), seed=seed)
     verdicts = judged_in(workspace, training_set)
-    log_odds = champion.scores(material.journeys)
-    suspects = (expit(log_odds) >= configuration.planting.suspect_probability).any(axis=1)
+    part = np.asarray(training_set.part)
+    # Nothing is learnt from the others: who is under suspicion there does not matter.
+    journeys, rows = material.journeys.select(material.journeys.with_any((part == TRAIN) | (part == VALIDATION)))
+    suspects = np.zeros(len(part), dtype=bool)
+    suspects[rows] = (expit(champion.scores(journeys)) >= configuration.planting.suspect_probability).any(axis=1)
     # Of a judged EPC the rest of the lot may not be there: where verdicts teach, they alone speak of it.
     suspects |= verdicts.judged.any(axis=1) if "verdicts" in names else verdicts.confirmed()
-    material = material.with_suspects(suspects)
+    material = _planted_often_enough(material.with_suspects(suspects), configuration.nightly.journeys)
     lesson = teach(teachers_named(names, lambda: verdicts), material)
     return thinned(lesson, configuration.nightly.journeys, (seed,)), material
+
+
+def _planted_often_enough(material: Material, journeys: int) -> Material:
+    """Planted upon again only as often as a lesson of so many journeys has room for: the rest would be thinned out."""
+    there = int(material.journeys.with_any(np.asarray(material.training_set.part) == TRAIN).sum())
+    copies = min(material.planting.copies, max(1, math.ceil(journeys / max(there, 1))))
+    return replace(material, planting=replace(material.planting, copies=copies))

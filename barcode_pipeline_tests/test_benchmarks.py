@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from barcode_pipeline.errors import UserError
+from barcode_pipeline.events.times import date_text, day_number
 from barcode_pipeline.models.passes import DistinctPasses
 from benchmarks import __main__ as benchmarks
+from benchmarks.nightly import Ground
 from benchmarks.results import Figure, table, write_results
 from benchmarks.training import a_fifth_of_every_pass, padded_windows
 from benchmarks.whole_run import memory_of_session
@@ -29,7 +31,7 @@ FAKE = {
 def test_every_promised_figure_has_a_function() -> None:
     promised = {
         "data_plane_ratio", "growth_ratio", "rules_events_per_second", "train_speedup", "train_epoch_seconds",
-        "peak_memory_gb", "run_seconds",
+        "peak_memory_gb", "run_seconds", "nightly_ratio", "nightly_seconds", "disk_mb_per_night", "nightly_seconds_730",
     }  # fmt: skip
     assert promised <= set(benchmarks.FIGURES)
     assert all(callable(measure) for measure in benchmarks.FIGURES.values())
@@ -92,8 +94,29 @@ def test_names_come_by_spaces_or_commas_and_a_function_runs_once() -> None:
     assert chosen("run_seconds", "growth_ratio", "peak_memory_gb") == ["whole_run", "growth_ratio"]
     assert chosen("run_seconds,growth_ratio peak_memory_gb") == ["whole_run", "growth_ratio"]
     everything = ["data_plane_ratio", "growth_ratio", "rules_events_per_second", "train_speedup", "whole_run"]
-    everything += ["serving", "history_stores"]
+    everything += ["serving", "history_stores", "nightly"]
     assert chosen() == everything
+    assert chosen("nightly_seconds_730") == ["nightly_730"], "by name alone"
+
+
+def test_the_short_history_has_the_journeys_of_the_new_day(tmp_path: Path) -> None:
+    """Of the earlier days those rows alone whose EPC is in the new day's files."""
+    ground = Ground.simulated(Worlds(tmp_path, 40_000), 40)
+    day = day_number(ground.date)
+    ground.link_journeys(tmp_path / "side", range(day - 20, day))
+
+    def rows(folder: Path, days: range) -> list[str]:
+        files = [path for one in days for path in sorted((folder / "data" / "raw" / date_text(one)).glob("*.csv"))]
+        return [line for path in files for line in path.read_text().splitlines()[1:]]
+
+    def epc(line: str) -> str:
+        return line.split("\t")[7]
+
+    world, earlier = ground.folder / "world", range(day - 20, day)
+    of_day = {epc(line) for line in rows(world, range(day, day + 1))}
+    assert len(rows(world, range(day, day + 1))) == ground.rows > 100
+    expected = [line for line in rows(world, earlier) if epc(line) in of_day]
+    assert rows(tmp_path / "side", earlier) == expected and 20 < len(expected) < len(rows(world, earlier)) / 2
 
 
 def test_a_disturbed_figure_meets_nothing(tmp_path: Path) -> None:

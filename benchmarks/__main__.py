@@ -14,6 +14,7 @@ from pathlib import Path
 from barcode_pipeline.errors import UserError
 from benchmarks.data_plane import data_plane_ratio, growth_ratio
 from benchmarks.history_stores import history_stores
+from benchmarks.nightly import nightly, nightly_730
 from benchmarks.quiet import watch_others
 from benchmarks.results import RESULTS, Figure, table, write_results
 from benchmarks.rules import rules_events_per_second
@@ -38,14 +39,23 @@ FIGURES: dict[str, Measure] = {
     "api_events_per_second": serving,
     "api_history_latency_ratio": serving,
     "api_history_ms_50_events": history_stores,
+    "nightly_ratio": nightly,
+    "nightly_seconds": nightly,
+    "disk_mb_per_night": nightly,
+    "nightly_seconds_730": nightly_730,
 }
 """Which function measures a figure; one function may measure several at once."""
+
+BY_NAME_ALONE = {"nightly_seconds_730"}
+"""Figures that take too long to be measured with all others."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure; 0 where it ended well, 2 where the user has to put something right, 130 where it was stopped."""
     parser = argparse.ArgumentParser(prog="benchmarks", description="Measure the figures of this project.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(FIGURES)} (default: all)")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"one of {', '.join(FIGURES)} (default: all but the last)"
+    )
     parser.add_argument(
         "--events", type=int, metavar="N", help="try it on another number of events: nothing is noted in results.json"
     )
@@ -68,8 +78,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def chosen_measures(names: Sequence[str]) -> list[Measure]:
-    """What has to be run for the figures named, by spaces or commas; all without a name. `UserError` for others."""
-    wanted = [name for word in names for name in word.replace(",", " ").split()] or list(FIGURES)
+    """What has to be run for the figures named, by spaces or commas; without a name all but those measured by name
+    alone. `UserError` for others."""
+    named = [name for word in names for name in word.replace(",", " ").split()]
+    wanted = named or [name for name in FIGURES if name not in BY_NAME_ALONE]
     unknown = [name for name in wanted if name not in FIGURES]
     if unknown:
         raise UserError(f"There is no figure {', '.join(unknown)}: use some of {', '.join(FIGURES)}.")

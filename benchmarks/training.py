@@ -16,6 +16,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from barcode_pipeline.learning import material_of
+from barcode_pipeline.models.adam import Adam
 from barcode_pipeline.models.compute import Compute
 from barcode_pipeline.models.network import Architecture, SequenceNetwork
 from barcode_pipeline.models.passes import DistinctPasses, distinct_training_passes
@@ -160,7 +161,7 @@ def a_fifth_of_every_pass(distinct: list[DistinctPasses]) -> list[DistinctPasses
 def our_speed(material: Material, passes: list[Batch]) -> float:
     """Target events per second of one epoch of our training; an event counts as often as its pass stands for it."""
     network, compute = material.network.to(material.compute.device), material.compute
-    optimizer = torch.optim.Adam(network.parameters(), lr=material.settings.learning_rate)
+    optimizer = Adam(network.parameters())
     # What a batch holds are square roots of the numbers of equal passes.
     events = sum(float(batch.weights.double().square().sum()) for batch in passes)
     with compute.few_threads():

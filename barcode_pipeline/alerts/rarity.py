@@ -56,10 +56,15 @@ def lot_rarity(features: np.ndarray, lot: np.ndarray) -> np.ndarray:
     """
     of_lot, of_all = step_of_lot(features, lot), step_of_lot(features, np.zeros_like(lot))
     out = np.zeros((len(features), len(LABELS)), dtype=np.float32)
-    for column, label in enumerate(LABELS):
-        group = of_all if label == "epcFake" else of_lot
-        for name in ABOUT[label]:
-            out[:, column] += surprise_in_group(features[:, FEATURE_NAMES.index(name)], group)
+    for group, labels in ((of_all, ("epcFake",)), (of_lot, [label for label in LABELS if label != "epcFake"])):
+        # A feature is about several labels.
+        found = {
+            name: surprise_in_group(features[:, FEATURE_NAMES.index(name)], group)
+            for name in sorted({name for label in labels for name in ABOUT[label]})
+        }
+        for label in labels:
+            for name in ABOUT[label]:
+                out[:, LABELS.index(label)] += found[name]
     same_site = np.asarray(features[:, FEATURE_NAMES.index("same_site")]) > 0
     out[~same_site, LABELS.index("evtOrderErr")] = 0.0
     out[same_site, LABELS.index("jump")] = 0.0
@@ -79,26 +84,44 @@ def oddity(features: np.ndarray, lot: np.ndarray) -> np.ndarray:
 
 
 def step_of_lot(features: np.ndarray, lot: np.ndarray) -> np.ndarray:
-    """A number per lot and step, (N,) int64."""
+    """A number per lot and step, (N,) int64, from 0 on without gaps."""
     bits = np.asarray(features[:, _STEPS]) > 0
     step = bits @ (1 << np.arange(len(_STEPS), dtype=np.int64))
-    return np.unique(step, return_inverse=True)[1] * (int(lot.max(initial=0)) + 1) + lot
+    number = np.unique(step, return_inverse=True)[1] * (int(lot.max(initial=0)) + 1) + lot
+    return np.unique(number, return_inverse=True)[1]
 
 
 def surprise_in_group(values: np.ndarray, group: np.ndarray) -> np.ndarray:
     """-log of the share of its group that lies in the same bin as each event, (N,) float32.
 
-    values: (N,), in bins cut at `CUTS` of all events. group: (N,) int. An event alone in its group, or like
-    all others there, has 0.
+    values: (N,) float16, in bins cut at `CUTS` of all events. group: (N,) int, from 0 on without gaps. An event alone
+    in its group, or like all others there, has 0.
     """
     if not len(values):
         return np.zeros(0, dtype=np.float32)
-    values = np.asarray(values, dtype=np.float32)
-    edges = np.unique(np.quantile(values, CUTS, method="higher"))
+    place, bins = _bins(np.ascontiguousarray(values, dtype=np.float16))
+    groups = int(group.max()) + 1
+    cell = group * bins + place
+    alike = np.bincount(cell, minlength=groups * bins)
+    size = np.bincount(group, minlength=groups)
+    # Of each cell once: there are fewer of them than events.
+    surprise = np.log(np.repeat(np.maximum(size, 1), bins) / np.maximum(alike, 1)).astype(np.float32)
+    return np.asarray(surprise[cell])
+
+
+def _bins(values: np.ndarray) -> tuple[np.ndarray, int]:
+    """(bin of each value, how many bins). There are 65,536 float16 numbers: each is placed once, however many events
+    bear it."""
+    bits = values.view(np.uint16)
+    counts = np.bincount(bits, minlength=1 << 16)
+    known = np.flatnonzero(counts)
+    number = known.astype(np.uint16).view(np.float16).astype(np.float32)
+    order = np.argsort(number, kind="stable")
+    upto = np.cumsum(counts[known[order]])
+    # What np.quantile(values, CUTS, method="higher") is.
+    rank = np.ceil(np.array(CUTS) * (len(values) - 1)).astype(np.int64)
+    edges = np.unique(number[order][np.searchsorted(upto, rank, side="right")])
     # Values that are common themselves have a bin of their own: most features are 0 or 1 for most events.
-    place = np.searchsorted(edges, values, side="left") + np.searchsorted(edges, values, side="right")
-    codes = np.unique(group, return_inverse=True)[1]
-    width = 2 * len(edges) + 1
-    cell = codes * width + place
-    alike = np.bincount(cell, minlength=width * (codes.max() + 1))[cell]
-    return np.log(np.bincount(codes)[codes] / alike).astype(np.float32)
+    of_number = np.zeros(1 << 16, dtype=np.int64)
+    of_number[known] = np.searchsorted(edges, number, side="left") + np.searchsorted(edges, number, side="right")
+    return of_number[bits], 2 * len(edges) + 1

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-from matplotlib.figure import Figure
 
 from barcode_pipeline.evaluation.naming import LABEL_COLOURS
-from barcode_pipeline.evaluation.plots import DPI, plain_axes, png_of
+from barcode_pipeline.evaluation.plots import laid_out, plain_axes, png_of
 from barcode_pipeline.events.formats import ALERTS, LABELS
 
 _PANELS = (
@@ -25,7 +24,7 @@ _PANELS = (
 
 def drift_png(dates: np.ndarray, figures: Mapping[str, np.ndarray]) -> bytes:
     """dates: (D,) datetime64[D], ascending. figures: by name, (D,) float64 each, NaN where a date has none."""
-    figure = Figure(figsize=(10.5, 5.6), layout="constrained", dpi=DPI)
+    figure = laid_out((10.5, 5.6), left=0.05, right=0.985, bottom=0.085, top=0.94, across=0.12, along=0.32)
     for axes, (title, lines) in zip(figure.subplots(2, 2).flat, _PANELS, strict=True):
         axes.set_title(title, loc="left", fontsize=9.5, fontweight="bold")
         plain_axes(axes)

@@ -95,7 +95,7 @@ def reliability_png(
 def score_histograms_png(detector: Detections, positive: np.ndarray, counted: np.ndarray, subtitle: str) -> bytes:
     """Events per bin of probability, positives and negatives, one panel per label and one for any. Arrays as above."""
     title = f"Probabilities of the {model_name(detector.model)}\n{subtitle}"
-    figure, panels = _panels(title, "probability", "events")
+    figure, panels = _panels(title, "probability", "events", shared_height=False)
     for place, axes in enumerate(panels):
         judged = _judged(detector, place, positive, counted)
         axes.set(xlim=(0, 1), yscale="log")
@@ -110,13 +110,13 @@ def score_histograms_png(detector: Detections, positive: np.ndarray, counted: np
         axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     lines = [Line2D([], [], color=colour, linewidth=7, alpha=0.7) for colour in (_POSITIVE, _NEGATIVE)]
-    figure.legend(lines, ["positives", "negatives"], loc="outside lower center", ncols=2, frameon=False)
+    figure.legend(lines, ["positives", "negatives"], loc="lower center", ncols=2, frameon=False)
     return png_of(figure)
 
 
 def confusion_png(detector: Detections, positive: np.ndarray, counted: np.ndarray, subtitle: str) -> bytes:
     """Counts of label by alert, one square per label and one for any; the shade is the share within a row."""
-    figure = Figure(figsize=(11.0, 2.9), layout="constrained", dpi=DPI)
+    figure = laid_out((11.0, 2.9), left=0.07, right=0.99, bottom=0.1, top=0.75, across=0.12)
     figure.suptitle(f"Alerts of the {model_name(detector.model)}\n{subtitle}", fontsize=11)
     row = figure.subplots(1, len(_PANELS))
     for place, axes in enumerate(row):
@@ -141,7 +141,7 @@ def confusion_png(detector: Detections, positive: np.ndarray, counted: np.ndarra
 
 def training_curves_png(history: Sequence[Mapping[str, Any]]) -> bytes:
     """Losses and validation F1 over epochs: dicts of epoch, train_loss, validation_loss, validation_macro_f1."""
-    figure = Figure(figsize=(9.5, 3.4), layout="constrained", dpi=DPI)
+    figure = laid_out((9.5, 3.4), left=0.09, right=0.985, bottom=0.24, top=0.91, across=0.22)
     losses, scores = figure.subplots(1, 2)
     epochs = [item["epoch"] for item in history]
 
@@ -166,13 +166,13 @@ def training_curves_png(history: Sequence[Mapping[str, Any]]) -> bytes:
         if len(best) and not np.isnan(best).all():
             chosen = epochs[int(np.nanargmin(best))]
             axes.axvline(chosen, color=_GREY, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1, label="lowest loss")
-    figure.legend(*losses.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    figure.legend(*losses.get_legend_handles_labels(), loc="lower center", ncols=3, frameon=False, fontsize=9)
     return png_of(figure)
 
 
 def label_rates_png(dates: Sequence[Any] | np.ndarray, rates: np.ndarray, cut: Any = None) -> bytes:
     """Share of events with each rule label by date. dates: (D,). rates: (D, 5) in 0..1. cut: the split's moment."""
-    figure = Figure(figsize=(9.5, 6.2), layout="constrained", dpi=DPI)
+    figure = laid_out((9.5, 6.2), left=0.055, right=0.985, bottom=0.08, top=0.89, along=0.5)
     figure.suptitle("Rule labels per 10,000 scans by date", fontsize=11)
     days = np.asarray(dates, dtype="datetime64[D]")
     column = figure.subplots(len(LABELS), 1, sharex=True)
@@ -205,11 +205,12 @@ def label_rates_png(dates: Sequence[Any] | np.ndarray, rates: np.ndarray, cut: A
     return png_of(figure)
 
 
-def _panels(title: str, across: str, along: str) -> tuple[Figure, list[Axes]]:
-    """Six panels, one per label and one for any, with shared wording of the axes."""
-    figure = Figure(figsize=(10.5, 6.9), layout="constrained", dpi=DPI)
+def _panels(title: str, across: str, along: str, shared_height: bool = True) -> tuple[Figure, list[Axes]]:
+    """Six panels, one per label and one for any, with the same axes: ticks are written once, at the margin."""
+    left = 0.065 if shared_height else 0.08
+    figure = laid_out((10.5, 6.9), left, right=0.985, bottom=0.15, top=0.87, across=0.06 if shared_height else 0.2)
     figure.suptitle(title, fontsize=11)
-    grid = figure.subplots(2, 3)
+    grid = figure.subplots(2, 3, sharex=True, sharey=shared_height)
     for place, (axes, label) in enumerate(zip(grid.flat, _PANELS, strict=True)):
         axes.set_title(label, loc="left", fontsize=10, fontweight="bold")
         axes.set_title(LABEL_MEANINGS[label], loc="right", fontsize=8, color=_GREY)
@@ -240,7 +241,7 @@ def _draw_detectors(
     names = [model_name(item.model) for item in detections]
     if names:
         columns = min(5, len(names))
-        figure.legend(lines, names, loc="outside lower center", ncols=columns, frameon=False, fontsize=9)
+        figure.legend(lines, names, loc="lower center", ncols=columns, frameon=False, fontsize=9)
 
 
 def _judged(
@@ -260,6 +261,22 @@ def _line(model: str) -> dict[str, Any]:
         "linestyle": (0, (5, 2)) if model == "rules" else "-",
         "zorder": 4 if main else 3,
     }
+
+
+def laid_out(
+    size: tuple[float, float],
+    left: float,
+    right: float,
+    bottom: float,
+    top: float,
+    across: float = 0.0,
+    along: float = 0.2,
+) -> Figure:
+    """An empty figure with margins and gaps of its own: letting matplotlib find them takes as long as drawing, and
+    drawing is most of what a report costs."""
+    figure = Figure(figsize=size, dpi=DPI)
+    figure.subplots_adjust(left, bottom, right, top, across, along)
+    return figure
 
 
 def plain_axes(axes: Axes) -> None:

@@ -50,16 +50,16 @@ def report_plots(
     model: str = "lstm",
     drift: DriftOverTime | None = None,
 ) -> list[ReportPlot]:
-    """The report's plots, in the stratum that the headline is read from.
+    """The report's plots, judged by truth where it is known, else by the rules, in the stratum that the headline is
+    read from.
 
     history: dicts of epoch, train_loss, validation_loss, validation_macro_f1. model: the detector whose own
     probabilities and alerts are shown.
     """
     made = []
-    for reference in ("rules",) if events.truth is None else ("truth", "rules"):
-        stratum = main_stratum(rows, model, reference)
-        if stratum not in events.strata:
-            continue
+    reference = "rules" if events.truth is None else "truth"
+    stratum = main_stratum(rows, model, reference)
+    if stratum in events.strata:
         chosen = np.flatnonzero(events.strata[stratum])
         view = next(item for item in views(events, chosen) if (item.reference, item.variants) == (reference, "all"))
         said = [_subset(item, chosen) for item in detections]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,15 @@ from barcode_pipeline.events.date_store import DateStore
 from barcode_pipeline.events.formats import ALERTS, KEY_COLUMNS, LABELS, PROBABILITIES
 
 
-def most_suspicious(scores: DateStore, enriched: DateStore, days: list[int], count: int) -> list[dict[str, Any]]:
-    """`count` EPCs with an alert on these days, label by label in turn, the most probable first.
+def most_suspicious(
+    scores: DateStore,
+    enriched: DateStore,
+    days: list[int],
+    count: int,
+    days_of: Callable[[pa.Array], list[int]] | None = None,
+) -> list[dict[str, Any]]:
+    """`count` EPCs with an alert on these days, label by label in turn, the most probable first. days_of: says which
+    days may hold events of some EPCs; all are looked at without it.
 
     Each is a dict of epc, score (0 to 1), label, reason, normal and journey: dicts of time, place, step, type,
     probability (the highest) and labels (those alerted).
@@ -28,7 +36,8 @@ def most_suspicious(scores: DateStore, enriched: DateStore, days: list[int], cou
     some = table.take(pa.array(rows)).to_pandas()
     picked = _in_turn(some, alerted[rows], count)
     epcs = [str(epc) for epc, _, _ in picked]
-    journeys = _journeys(scores, enriched, epcs)
+    wanted = pa.array(epcs, pa.string())
+    journeys = _journeys(scores, enriched, wanted, scores.days() if days_of is None else days_of(wanted))
     return [
         {
             "epc": epc,
@@ -67,12 +76,13 @@ def _in_turn(some: pd.DataFrame, alerted: np.ndarray, count: int) -> list[tuple[
     return picked[:count]
 
 
-def _journeys(scores: DateStore, enriched: DateStore, epcs: list[str]) -> dict[str, list[dict[str, Any]]]:
-    """The whole journey of each EPC, with the highest probability and the alerted labels of each event."""
-    wanted = pa.array(epcs, pa.string())
+def _journeys(
+    scores: DateStore, enriched: DateStore, wanted: pa.Array, days: list[int]
+) -> dict[str, list[dict[str, Any]]]:
+    """The journey of each EPC on some days, with the highest probability and the alerted labels of each event."""
     columns = (*KEY_COLUMNS, *PROBABILITIES, *ALERTS)
     parts = []
-    for day in sorted(set(scores.days()) & set(enriched.days())):
+    for day in sorted({*days}.intersection(scores.days(), enriched.days())):
         keys = enriched.read([day], ("epc_code", "site_name", "scan_location", "location_id"))
         codes = keys.column("epc_code").combine_chunks()
         found = pc.is_in(codes.dictionary, value_set=wanted)

@@ -9,6 +9,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from barcode_pipeline.events.formats import LABELS
+from barcode_pipeline.models.unique_rows import unique_rows
 
 FEWEST_POSITIVES = 5
 """With fewer positives in validation a label's threshold is 0.5."""
@@ -63,8 +64,8 @@ def calibrate(scores: np.ndarray, targets: np.ndarray, weight: np.ndarray | None
     for label in range(len(LABELS)):
         if (targets[:, label] & (weight > 0)).sum() >= FEWEST_POSITIVES:
             threshold[label] = best_threshold(probability[:, label], targets[:, label], weight)
-    by_budget = np.stack([thresholds_of_budget(probability, targets, weight, budget, threshold) for budget in BUDGETS])
-    return replace(fitted, by_budget=by_budget)
+    trades = _trades(probability, targets, weight)
+    return replace(fitted, by_budget=np.stack([_spent(trades, budget, threshold) for budget in BUDGETS]))
 
 
 def _fit_sigmoid(score: np.ndarray, target: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
@@ -72,6 +73,10 @@ def _fit_sigmoid(score: np.ndarray, target: np.ndarray, weight: np.ndarray) -> t
 
     Targets are drawn in by Platt's prior, so that separable scores do not make an infinite slope.
     """
+    # Equal passes have equal scores: they are counted once, with their weight.
+    alike = np.column_stack([score, target])
+    first, same = unique_rows(alike)
+    score, target, weight = score[first], target[first], np.bincount(same, weight, len(first))
     share = weight / weight.sum()
     center = float(share @ score)
     spread = float(np.sqrt(share @ (score - center) ** 2))
@@ -128,12 +133,21 @@ def thresholds_of_budget(
     event without any target. Recall is the mean over labels, and one price of a false alert holds for all of them:
     thresholds go down where that finds most. otherwise: (5,), of labels with too few positives to choose by.
     """
+    return _spent(_trades(probability, targets, weight), budget, otherwise)
+
+
+_Trades = dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]]
+"""By label what `_trade` says; labels with too few positives are left out."""
+
+
+def _trades(probability: np.ndarray, targets: np.ndarray, weight: np.ndarray) -> _Trades:
+    """What recall costs, of all labels. Arguments as for `thresholds_of_budget`."""
     ordinary = np.flatnonzero(~targets.any(axis=1) & (weight > 0))
     positives = [np.flatnonzero(targets[:, label] & (weight > 0)) for label in range(len(LABELS))]
     chosen = [label for label in range(len(LABELS)) if len(positives[label]) >= FEWEST_POSITIVES]
-    if not chosen or not len(ordinary):
-        return otherwise
-    curves = {
+    if not len(ordinary):
+        return {}
+    return {
         label: _trade(
             probability[positives[label], label],
             weight[positives[label]],
@@ -142,6 +156,12 @@ def thresholds_of_budget(
         )
         for label in chosen
     }
+
+
+def _spent(curves: _Trades, budget: float, otherwise: np.ndarray) -> np.ndarray:
+    """(5,) the thresholds that a budget of false alerts buys."""
+    if not curves:
+        return otherwise
     out = otherwise.copy()
     for price in np.geomspace(1e-5, 100, 300):
         # Of equal gains the lowest threshold: what costs nothing is found too.

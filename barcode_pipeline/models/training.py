@@ -21,6 +21,7 @@ from torch import nn
 
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.files import written_beside
+from barcode_pipeline.models.adam import Adam
 from barcode_pipeline.models.calibration import best_f1
 from barcode_pipeline.models.compute import Compute
 from barcode_pipeline.models.network import SequenceNetwork
@@ -86,7 +87,7 @@ def train_network(
     file is removed at the end. say: takes a line of progress per epoch.
     """
     network.to(compute.device)
-    optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
+    optimizer = Adam(network.parameters())
     progress = _resume(checkpoint, network, optimizer, compute, say)
     resumed_at = progress.epoch
     train_on, validate_on = to_device(training, compute), to_device(validation, compute)
@@ -150,7 +151,7 @@ def to_device(passes: list[DistinctPasses], compute: Compute) -> list[Batch]:
 
 def train_epoch(
     network: SequenceNetwork,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Adam,
     passes: list[Batch],
     settings: TrainingSettings,
     epoch: int,
@@ -161,16 +162,13 @@ def train_epoch(
     batches = list(_batches(passes, settings, epoch))
     total, weight = torch.zeros((), device=compute.device), torch.zeros((), device=compute.device)
     for number, batch in enumerate(batches):
-        rate = _learning_rate(settings, epoch + number / len(batches))
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        optimizer.zero_grad(set_to_none=True)
+        network.zero_grad(set_to_none=True)
         with compute.autocast():
             loss = weighted_loss(network(batch.features), batch)
         mean = loss / batch.weights.sum().clamp(min=1e-6)
         mean.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
+        optimizer.step(_learning_rate(settings, epoch + number / len(batches)))
         total += loss.detach()
         weight += batch.weights.sum()
     return float(total / weight)
@@ -248,9 +246,7 @@ def _learning_rate(settings: TrainingSettings, epoch: float) -> float:
     return settings.learning_rate * warm * (0.01 + 0.99 * cosine)
 
 
-def _keep(
-    checkpoint: Path | None, network: SequenceNetwork, optimizer: torch.optim.Optimizer, progress: Progress
-) -> None:
+def _keep(checkpoint: Path | None, network: SequenceNetwork, optimizer: Adam, progress: Progress) -> None:
     if checkpoint is None:
         return
     state: dict[str, Any] = {
@@ -265,7 +261,7 @@ def _keep(
 def _resume(
     checkpoint: Path | None,
     network: SequenceNetwork,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Adam,
     compute: Compute,
     say: Say,
 ) -> Progress:

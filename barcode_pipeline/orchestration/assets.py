@@ -20,7 +20,7 @@ from barcode_pipeline.nightly import note_model
 from barcode_pipeline.orchestration.alerts_asset import alerts
 from barcode_pipeline.orchestration.failures import told_in_one_sentence
 from barcode_pipeline.orchestration.metadata import column_schema, copied_columns, dates_made, picture
-from barcode_pipeline.orchestration.partitions import DAILY, dates_of_run
+from barcode_pipeline.orchestration.partitions import DAILY, dates_of_run, makes_stale_dates
 from barcode_pipeline.orchestration.resources import ComputeResource, WorkspaceResource
 from barcode_pipeline.orchestration.training_start import start_of
 from barcode_pipeline.orchestration.versions import file_version
@@ -250,6 +250,10 @@ def event_scores(context: dg.AssetExecutionContext, workspace: WorkspaceResource
 
         place = workspace.open()
         rows = make_scores(place, dates_of_run(context, place))
+        if makes_stale_dates(context.run):
+            from barcode_pipeline.serving.nightly import keep_in_step
+
+            keep_in_step(place, list(rows), context.log.info, context.log.warning)
         return dates_made(context, place.scores, rows, copied_columns(SCORES_SCHEMA, "epc_sequences", KEY_COLUMNS))
 
 

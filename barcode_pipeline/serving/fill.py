@@ -5,7 +5,7 @@ Run again it adds what is new and leaves the rest: a scan that the history holds
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +15,10 @@ import pyarrow.compute as pc
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.codes import lot_names
 from barcode_pipeline.events.date_store import DateStore, one_chunk
+from barcode_pipeline.events.history import Near
 from barcode_pipeline.events.merging import read_events
 from barcode_pipeline.events.text import dictionary_array, dictionary_codes, integers_from_words
+from barcode_pipeline.events.times import day_of
 from barcode_pipeline.serving.history import Changes, Conflict, History
 from barcode_pipeline.serving.judge import Given, Models, Settings, find_scans, judge
 from barcode_pipeline.serving.readings import Clean, clean_of, id_of, read_readings, readings_of, text_of
@@ -47,14 +49,18 @@ def fill_history(
     settings: Settings,
     models: Models,
     now: int,
-    since: int | None = None,
+    seen_on: Collection[int] | None = None,
+    near: Near | None = None,
     last_events: int = 1000,
     say: Say = print,
 ) -> Filled:
-    """Fill from the merged events. since: only the lots seen on this day or later. now: ms since 1970 UTC."""
+    """Fill from the merged events. seen_on: only the lots seen on these days. near: says which of the other dates may
+    hold these lots; all are read without it. now: ms since 1970 UTC."""
     days = merged.days()
     if not days:
         raise UserError(f"There are no merged events in {merged.folder}: run `make run` first.")
+    if seen_on is not None and near is not None:
+        days = sorted({*set(days).intersection(seen_on), *near(sorted(seen_on), days)})
     table = merged.read(days, COLUMNS)
     table = table.filter(pc.is_valid(dictionary_array(table.column("epc_code")).indices))
     codes = dictionary_array(table.column("epc_code"))
@@ -62,9 +68,9 @@ def fill_history(
     code, lot_of_code = dictionary_codes(codes), dictionary_codes(lots)
     lot = lot_of_code[code]
     wanted = np.ones(len(lots.dictionary), dtype=bool)
-    if since is not None:
-        seconds = table.column("event_time").to_numpy().astype("datetime64[s]").astype(np.int64)
-        wanted = np.bincount(lot[seconds >= since * 86_400], minlength=len(wanted)) > 0
+    if seen_on is not None:
+        day = day_of(table.column("event_time").to_numpy().astype("datetime64[s]").astype(np.int64))
+        wanted = np.bincount(lot[np.isin(day, list(seen_on))], minlength=len(wanted)) > 0
     totals = Filled(0, 0, 0)
     for some in _lots_at_once(np.bincount(lot, minlength=len(wanted)), wanted):
         part = one_chunk(table.filter(pa.array(np.isin(lot, some))))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.models.compute import Compute
 from barcode_pipeline.models.lstm import LstmModel, load_lstm
 from barcode_pipeline.models.registry import ModelRegistry
 from barcode_pipeline.serving.clock import zone_clock
-from barcode_pipeline.serving.fill import Filled, fill_history
+from barcode_pipeline.serving.fill import Filled, Say, fill_history
 from barcode_pipeline.serving.history import HistoryDown
 from barcode_pipeline.serving.judge import Settings
 from barcode_pipeline.serving.models_in_service import ModelsInService
 from barcode_pipeline.serving.parity import Compared, compare, nightly_rows
 from barcode_pipeline.serving.sample import read_sample
-from barcode_pipeline.serving.stores import open_history, serving_folder
+from barcode_pipeline.serving.stores import has_history, open_history, serving_folder
 from barcode_pipeline.workspace import Workspace
 
 
@@ -28,20 +30,42 @@ def judge_settings(workspace: Workspace) -> Settings:
     return Settings(workspace.reference, configuration.rules.settings(), configuration.serving.cold_start_events)
 
 
-def fill(workspace: Workspace, since: int | None = None) -> Filled:
-    """Fill the history from the nightly data. since: a day, as days since 1970."""
+def fill(workspace: Workspace, seen_on: Collection[int] | None = None, say: Say = print) -> Filled:
+    """Fill the history from the nightly data. seen_on: of the lots seen on these days alone, as days since 1970."""
     serving = workspace.configuration.serving
     models = open_models(workspace)
     models.refresh()
     history = open_history(workspace)
     try:
         now = zone_clock(workspace.configuration.time.zone).now()
-        settings = judge_settings(workspace)
-        return fill_history(history, workspace.merged, settings, models.models(), now, since, serving.last_events)
+        return fill_history(
+            history,
+            workspace.merged,
+            judge_settings(workspace),
+            models.models(),
+            now,
+            seen_on,
+            workspace.lots.days_with_history,
+            serving.last_events,
+            say,
+        )
     except HistoryDown as error:
         raise UserError(f"{error}: try again.") from error
     finally:
         history.close()
+
+
+def keep_in_step(workspace: Workspace, days: Collection[int], say: Say, warn: Say) -> None:
+    """Where there is a live history, add to it what some dates have brought. Live goes on without that: a failure
+    is told, and stops nothing."""
+    if not has_history(workspace):
+        return
+    try:
+        filled = fill(workspace, days, lambda _: None)
+    except UserError as error:
+        warn(f"The live history lacks what the night has brought, which `barcode-pipeline history fill` adds: {error}")
+        return
+    say(f"live history: {filled.new:,} scans that it did not hold")
 
 
 def parity(workspace: Workspace) -> list[Compared]:

@@ -22,6 +22,11 @@ def history_file(workspace: Workspace) -> Path:
     return serving_folder(workspace) / "history.sqlite"
 
 
+def has_history(workspace: Workspace) -> bool:
+    """Whether anything was ever live here: there is a file, or another store is configured."""
+    return workspace.configuration.serving.history != SQLITE or history_file(workspace).exists()
+
+
 def open_history(workspace: Workspace) -> History:
     """The configured history; `UserError` where it cannot be reached."""
     serving = workspace.configuration.serving
@@ -39,7 +44,7 @@ def open_history(workspace: Workspace) -> History:
 
 def export(workspace: Workspace) -> dict[str, int]:
     """Hand what came in live to the intake, as raw files (`live_export`); nothing where no history is there."""
-    if workspace.configuration.serving.history == SQLITE and not history_file(workspace).exists():
+    if not has_history(workspace):
         return {}
     history = open_history(workspace)
     try:

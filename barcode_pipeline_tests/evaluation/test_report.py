@@ -7,6 +7,7 @@ import csv
 import json
 import os
 import threading
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -216,13 +217,16 @@ def test_runs_that_end_together_both_keep_their_rows(rows: list[Row], tmp_path: 
     assert len(list(csv.DictReader(path.open()))) == 40
 
 
-def test_plots_are_pictures_for_each_reference(rows: list[Row]) -> None:
+def test_plots_are_pictures_judged_by_truth_where_it_is_known(rows: list[Row]) -> None:
     events = made_up_events(2000)
     models = [rules_as_detector(events), made_up_detector(events, "lstm", 3.0)]
     models.append(made_up_detector(events, "step_ngram", 3.0, silent=(0, 4)))
     history = [{"epoch": 1, "train_loss": 0.2, "validation_loss": 0.1, "validation_macro_f1": 0.5}]
     rates = LabelRates([np.datetime64("2025-07-01"), np.datetime64("2025-07-02")], np.full((2, 5), 0.01), "2025-07-02")
     plots = report_plots(events, models, rows, history, rates)
-    assert len(plots) == 2 * 5 + 2
+    unknown = replace(events, truth=None, visible=None, aftermath=None)
+    without = report_plots(unknown, models, [row for row in rows if row["reference"] != "truth"], history, rates)
+    assert len(plots) == len(without) == 5 + 2
+    assert sum("truth" in plot.title for plot in plots) == 5 and not any("truth" in plot.title for plot in without)
     assert len({plot.title for plot in plots}) == len(plots)
     assert all(plot.png.startswith(b"\x89PNG") and len(plot.png) > 5000 for plot in plots)

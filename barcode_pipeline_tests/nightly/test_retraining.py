@@ -14,7 +14,7 @@ from barcode_pipeline import admission, chain, reporting
 from barcode_pipeline.admission import about_in_service, cut_of, kept_challenger, models_table
 from barcode_pipeline.chain import READ_COLUMNS, make_split, rows_of_training_set
 from barcode_pipeline.errors import UserError
-from barcode_pipeline.events.formats import PROBABILITIES
+from barcode_pipeline.events.formats import PROBABILITIES, SCORES
 from barcode_pipeline.events.times import day_number
 from barcode_pipeline.feedback import judged_in, make_verdicts
 from barcode_pipeline.learning import make_scores
@@ -28,6 +28,7 @@ from barcode_pipeline.sequences.split import HELD_OUT_LOTS, KNOWN_LOTS, TRAIN, V
 from barcode_pipeline.sequences.training_set import newest_training_set, read_training_set
 from barcode_pipeline.simulator import World
 from barcode_pipeline.teachers.teacher import NO_ROW
+from barcode_pipeline.training_events import events_of, rule_scores_of
 from barcode_pipeline.workspace import Workspace
 from barcode_pipeline_tests.nightly.retraining_projects import (
     CONFIGURATION,
@@ -88,7 +89,8 @@ def test_the_newest_days_judge_and_teach_nothing(project: Workspace) -> None:
     assert {KNOWN_LOTS, HELD_OUT_LOTS} <= set(part.tolist())
     champion, _ = ModelRegistry(project.models).load_in_service()
     assert cut_of(champion) == window.first_second
-    lesson, _ = night_lesson(project, champion, night_set)
+    lesson, material = night_lesson(project, champion, night_set)
+    assert material.planting.copies == project.configuration.planting.copies, "there is room for all"
     used = lesson.row[((lesson.train > 0) | (lesson.validation > 0)) & (lesson.row != NO_ROW)]
     assert set(part[used].tolist()) == {TRAIN, VALIDATION}
     assert lesson.targets[lesson.train > 0].any(axis=0).all(), "every label is taught"
@@ -109,6 +111,10 @@ def test_a_nights_events_are_those_of_the_dates(project: Workspace) -> None:
     rows = np.array([place[text] for text in texts[1]])
     for name in ("features", "rule_labels", "time", "part"):
         np.testing.assert_array_equal(getattr(some, name), getattr(every, name)[rows], err_msg=name)
+    assert events_of(project, some).to_pydict() == keys[1].to_pydict(), "kept beside it is what the dates hold"
+    scores = rows_of_training_set(project, project.labels, some, SCORES).to_pandas().to_numpy()
+    np.testing.assert_array_equal(rule_scores_of(project, some), scores)
+    assert events_of(project, every).to_pydict() == keys[0].to_pydict(), "of all events they are read from the dates"
     # Journeys and lots of the night are whole as far as they are looked at.
     assert len(np.unique(rows)) == len(rows)
     lots = np.unique(np.asarray(every.lot)[rows[np.asarray(keys[1].column("epc_code").is_valid())]])
@@ -121,8 +127,9 @@ def test_what_is_read_has_a_bound(project: Workspace) -> None:
     largest = max(np.bincount(np.asarray(read_training_set(project.training).lot)))
     assert about["events"] <= 1500 + 2 * largest + 20
     champion, _ = ModelRegistry(small.models).load_in_service()
-    lesson, _ = night_lesson(small, champion, read_training_set(small.night_training))
+    lesson, material = night_lesson(small, champion, read_training_set(small.night_training))
     assert lesson.journeys.with_any(lesson.train > 0).sum() == 40
+    assert material.planting.copies == 1 < project.configuration.planting.copies, "more would be thinned out"
 
 
 def test_verdicts_on_other_lots_are_taught_too(project: Workspace) -> None:

@@ -230,13 +230,16 @@ def test_a_night_that_is_killed_is_healed_by_the_next(
 
     real, left = DateStore.write, [writes]
 
-    def write_or_die(self: DateStore, table: pa.Table, day_of_row: object, days: list[int]) -> dict[int, int]:
+    def write_or_die(
+        self: DateStore, table: pa.Table, day_of_row: object, days: list[int], others: list[pa.Table] | None = None
+    ) -> dict[int, int]:
         if self.folder.name != asset:
-            return real(self, table, day_of_row, days)  # type: ignore[arg-type]
+            return real(self, table, day_of_row, days, others)  # type: ignore[arg-type]
         # Some dates are written, then the process is gone.
         some = days[: left[0]]
         within = pa.array([day in some for day in day_of_row.tolist()])  # type: ignore[attr-defined]
-        real(self, table.filter(within), day_of_row[within.to_numpy(zero_copy_only=False)], some)  # type: ignore[index]
+        day_of_some = day_of_row[within.to_numpy(zero_copy_only=False)]  # type: ignore[index]
+        real(self, table.filter(within), day_of_some, some, None if others is None else others[: left[0]])
         raise KeyboardInterrupt
 
     monkeypatch.setattr(DateStore, "write", write_or_die)

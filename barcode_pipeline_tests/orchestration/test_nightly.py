@@ -11,6 +11,7 @@ import pytest
 from barcode_pipeline.events.times import date_text, day_number
 from barcode_pipeline.nightly import why_a_night
 from barcode_pipeline.orchestration.night_run import failures_of, night_selection
+from barcode_pipeline.serving.stores import has_history, open_history
 from barcode_pipeline.stale_dates import DATED, stale_dates
 from barcode_pipeline_tests.events.projects import interim_bytes
 from barcode_pipeline_tests.orchestration.project import CONFIGURATION, definitions, make_project, run, workspace
@@ -102,10 +103,16 @@ def test_a_whole_night_then_none_is_needed(tmp_path: Path) -> None:
         assert workspace(root).model_pointer.read_text() == pointer
         assert why_a_night(workspace(root), day_number(newest)).words.startswith("1 dates are out of date")
 
-        # Once the reason is gone, the next night heals it.
+        # Once the reason is gone, the next night heals it. Where a live history has come to be, it is kept in step.
         (root / "configuration.toml").write_text(CONFIGURATION)
+        assert not has_history(place), "a night begins none"
+        open_history(place).close()
         assert night(root, newest, instance, DATED).success
         assert not why_a_night(workspace(root), day_number(newest)).needed
+        codes = place.merged.read([day_number(newest)]).column("epc_code").cast("string").drop_null().to_pylist()
+        history = open_history(place)
+        assert codes and all(history.journeys(codes)), "their whole journeys are there"
+        history.close()
 
 
 def taken_in(root: Path) -> list[int]:

@@ -90,6 +90,32 @@ def test_filled_history_holds_the_nightly_result(
     history.close()
 
 
+def test_a_history_is_kept_in_step_with_some_dates(copy_of_project: Workspace) -> None:
+    place, said, warned = copy_of_project, [], []
+    day = place.merged.days()[-1]
+
+    def keep() -> None:
+        nightly_side.keep_in_step(place, [day], said.append, warned.append)
+
+    keep()
+    assert not said and not stores.has_history(place), "nobody asks for a live history here"
+    nightly_side.fill(place, [day])
+    history = stores.open_history(place)
+    table = place.merged.read(place.merged.days(), ("epc_code", "event_time"))
+    rows = table.to_pandas().dropna(subset="epc_code")
+    of_day = rows[rows["event_time"].astype("datetime64[s]").dt.floor("D") == np.datetime64(day, "D")]
+    lots = rows["epc_code"].astype(str).str.rsplit(".", n=2).str[0]
+    held, _ = unpack(history.journeys(sorted(rows["epc_code"].astype(str).unique())))
+    history.close()
+    assert len(held) == lots.isin(lots[of_day.index]).sum() < len(rows), "whole lots of the date, and no more"
+    keep()
+    assert said == ["live history: 0 scans that it did not hold"] and not warned
+    (place.root / "configuration.toml").write_text('[serving]\nhistory = "redis://127.0.0.1:1/0"\n')
+    place = Workspace.open(place.root)
+    keep()
+    assert len(said) == 1 and "history fill" in warned[0]
+
+
 def opening_filter() -> Any:
     from barcode_pipeline.serving.history import AlertFilter
 
