@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.formats import LABELS
+from barcode_pipeline.models.training_settings import TrainingSettings
 from barcode_pipeline.rules.settings import RuleSettings
 from barcode_pipeline.teachers.planting.settings import OrdinaryNoise, PlantingSettings
 
@@ -96,13 +97,20 @@ TeacherName = Literal["rule_labels", "planted", "verdicts"]
 class TrainingSection(_Section):
     # A TOML list is no tuple; the words in it are checked all the same.
     teachers: Annotated[tuple[TeacherName, ...], Field(strict=False, min_length=1)] = ("planted",)
-    epochs: int = Field(default=16, ge=1)
+    epochs: int = Field(default=8, ge=1)
     patience: int = Field(default=4, ge=1)
     batch_events: int = Field(default=768, ge=16)
     learning_rate: float = Field(default=0.004, gt=0)
+    averaged_epochs: float = Field(default=1.0, ge=0, le=10)
     seed: int = Field(default=7, ge=0)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["float32", "bfloat16"] = "float32"
+
+    def settings(self) -> TrainingSettings:
+        """What training takes."""
+        return TrainingSettings(
+            self.epochs, self.patience, self.batch_events, self.learning_rate, self.seed, self.averaged_epochs
+        )
 
 
 class PlantingSection(_Section):
@@ -129,7 +137,7 @@ class PlantingSection(_Section):
 
 
 class ScoringSection(_Section):
-    false_alerts_per_10k: float = Field(default=4.0, ge=0, le=30)
+    false_alerts_per_10k: float = Field(default=3.0, ge=0, le=30)
 
 
 class EvaluationSection(_Section):
@@ -178,6 +186,8 @@ class LabelRates(_Section):
 
 class GateSection(_Section):
     lowest_rows: int = Field(default=1000, ge=1)
+    constant_chance: float = Field(default=0.001, ge=0, lt=1)
+    may_be_constant: Annotated[tuple[str, ...], Field(strict=False)] = ()
     label_rates: LabelRates = LabelRates()
 
 

@@ -38,7 +38,7 @@ from barcode_pipeline.sequences.tables import feature_matrix
 from barcode_pipeline.sequences.training_set import TrainingSet, read_training_set
 from barcode_pipeline.stale_dates import noted
 from barcode_pipeline.teachers.teacher import Material
-from barcode_pipeline.teaching import learn
+from barcode_pipeline.teaching import PLANTED, learn
 from barcode_pipeline.training_events import events_of
 from barcode_pipeline.workspace import Workspace
 
@@ -116,10 +116,13 @@ def train_baselines(workspace: Workspace, compute: Compute, say: Say = print) ->
         learnt, rows = journeys.select(journeys.with_any((lesson.train > 0) | (lesson.validation > 0)))
         weight, targets = lesson.validation[rows], lesson.targets[rows]
         validation = weight > 0
+        real = material.real_validation() if PLANTED in workspace.configuration.training.teachers else None
         for make in BASELINES:
             started = time.perf_counter()
             detector = make(seed=workspace.configuration.training.seed).fit(learnt, targets, lesson.train[rows])
-            calibration = calibrate(detector.score(learnt)[validation], targets[validation], weight[validation])
+            scores_of_real = None if real is None else detector.score(real[0])[real[1]]
+            scores = detector.score(learnt)[validation]
+            calibration = calibrate(scores, targets[validation], weight[validation], scores_of_real)
             detector.save(folder)
             calibrations[detector.name] = {name: value.tolist() for name, value in asdict(calibration).items()}
             seconds[detector.name] = time.perf_counter() - started

@@ -17,20 +17,22 @@ from scipy.special import expit
 
 from barcode_pipeline.admission import cut_of
 from barcode_pipeline.chain import make_split
+from barcode_pipeline.constant_features import unlikely_constants
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.times import day_number
 from barcode_pipeline.feedback import judged_in
 from barcode_pipeline.learning import TrainedModel, admitted, material_of, train_model
+from barcode_pipeline.learnt import learnt_from
 from barcode_pipeline.models.compute import Compute
 from barcode_pipeline.models.lstm import LstmModel
 from barcode_pipeline.models.registry import ModelRegistry
-from barcode_pipeline.models.training import TrainingSettings
 from barcode_pipeline.night_split import make_night_split
 from barcode_pipeline.nightly import ALL_EVENTS, SOME_LOTS, fits, note_model, note_training_set
+from barcode_pipeline.sequences.features import FEATURE_NAMES
 from barcode_pipeline.sequences.split import TRAIN, VALIDATION
 from barcode_pipeline.sequences.training_set import TrainingSet, read_training_set
 from barcode_pipeline.teachers.registry import teachers_named
-from barcode_pipeline.teachers.teacher import Lesson, Material, teach
+from barcode_pipeline.teachers.teacher import NO_ROW, Lesson, Material, teach
 from barcode_pipeline.teachers.thinning import thinned
 from barcode_pipeline.teaching import train_on_lesson
 from barcode_pipeline.workspace import Workspace
@@ -63,6 +65,8 @@ def needs_full_training(workspace: Workspace, reasons: Sequence[str] = ()) -> li
 def make_training_set(workspace: Workspace, start: Start, reasons: Sequence[str] = ()) -> dict[str, object]:
     """Write what a training learns from; returns what it is."""
     nightly = workspace.configuration.nightly
+    # Before another one takes its place: what the model in service has learnt from.
+    learnt_from(workspace)
     if start == "night" and not needs_full_training(workspace, reasons):
         champion, _ = ModelRegistry(workspace.models).load_in_service()
         about = make_night_split(workspace, cut_of(champion))
@@ -96,13 +100,15 @@ def go_on(workspace: Workspace, compute: Compute, say: Say = print) -> TrainedMo
     nightly, training = configuration.nightly, configuration.training
     training_set = read_training_set(workspace.night_training)
     lesson, material = night_lesson(workspace, champion, training_set)
-    settings = TrainingSettings(
-        nightly.epochs, nightly.epochs, training.batch_events, nightly.learning_rate, training.seed
+    settings = replace(
+        training.settings(), epochs=nightly.epochs, patience=nightly.epochs, learning_rate=nightly.learning_rate
     )
     layers = champion.network.architecture.layers
     start = (champion, path.name)
     model = train_on_lesson(workspace, material, training.teachers, lesson, layers, settings, compute, say, start)
-    return admitted(workspace, model, say, too_surprising(champion, model, nightly.most_surprise))
+    objection = stuck_features(workspace, lesson, training_set)
+    objection = objection or too_surprising(champion, model, nightly.most_surprise)
+    return admitted(workspace, model, say, objection)
 
 
 def too_surprising(champion: LstmModel, model: LstmModel, most: float) -> str:
@@ -121,6 +127,22 @@ def too_surprising(champion: LstmModel, model: LstmModel, most: float) -> str:
                 f"was {own:.4f} on its own, {loss / own:.1f} times as much, where {most:g} times is trusted"
             )
     return ""
+
+
+def stuck_features(workspace: Workspace, lesson: Lesson, training_set: TrainingSet) -> str:
+    """Why a lesson is not to be trusted, in words, empty where it is: features have one value on nearly all its events
+    that vary in what the model in service has learnt from. A date that has them is stopped before by its check."""
+    learnt, chance = learnt_from(workspace), workspace.configuration.gate.constant_chance
+    rows = np.flatnonzero((lesson.train > 0) & (lesson.row != NO_ROW))
+    if learnt is None or chance == 0 or not len(rows):
+        return ""
+    lot = np.asarray(training_set.lot)[lesson.row[rows]]
+    found = unlikely_constants(learnt, np.asarray(lesson.journeys.values[rows]), lot, chance)
+    names = [FEATURE_NAMES[one.feature] for one in found]
+    told = [name for name in names if name not in workspace.configuration.gate.may_be_constant]
+    if not told:
+        return ""
+    return f"the night's lesson has one value of {', '.join(told)} on nearly all its events, where what was learnt varies"
 
 
 def night_lesson(workspace: Workspace, champion: LstmModel, training_set: TrainingSet) -> tuple[Lesson, Material]:

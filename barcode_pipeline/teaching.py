@@ -12,14 +12,13 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from barcode_pipeline.configuration import Configuration
 from barcode_pipeline.events.files import written_beside
 from barcode_pipeline.feedback import judged_in
 from barcode_pipeline.models.compute import Compute
 from barcode_pipeline.models.lstm import LstmModel, train_lstm
 from barcode_pipeline.models.network import Architecture
 from barcode_pipeline.models.registry import ModelRegistry
-from barcode_pipeline.models.training import TrainingSettings
+from barcode_pipeline.models.training_settings import TrainingSettings
 from barcode_pipeline.sequences.features import FEATURE_NAMES
 from barcode_pipeline.sequences.split import TRAIN, VALIDATION
 from barcode_pipeline.teachers.registry import teachers_named
@@ -27,6 +26,8 @@ from barcode_pipeline.teachers.teacher import NO_ROW, NOT_PLANTED, Lesson, Mater
 from barcode_pipeline.workspace import Workspace
 
 Say = Callable[[str], None]
+
+PLANTED = "planted"
 
 
 def learn(
@@ -50,10 +51,10 @@ def learn(
     teachers = teachers_named(names, lambda: judged)
     # Who is not taught by verdicts still takes what they confirm for no example of the ordinary.
     material = material.with_suspects(judged.confirmed() & _taught(material))
-    if "planted" in names and configuration.planting.passes > 1:
+    if PLANTED in names and configuration.planting.passes > 1:
         material = material.with_suspects(_suspects(workspace, material, names, teachers, compute, say))
     lesson = teach(teachers, material)
-    settings = _training_settings(configuration)
+    settings = configuration.training.settings()
     return train_on_lesson(workspace, material, names, lesson, layers, settings, compute, say), lesson
 
 
@@ -70,7 +71,7 @@ def _suspects(
     configuration, confirmed = workspace.configuration, material.suspects
     assert confirmed is not None
     planting, layers = configuration.planting, configuration.model.layers
-    settings = _training_settings(configuration)
+    settings = configuration.training.settings()
     settings = replace(settings, epochs=min(settings.epochs, planting.search_epochs))
     taught = _taught(material)
     journeys, rows = material.journeys.select(material.journeys.with_any(taught))
@@ -141,7 +142,7 @@ def train_on_lesson(
         about["warm_from"] = start[1]
         begins = [moment for moment in (about["trained_from"], start[0].about.get("trained_from")) if moment]
         about["trained_from"] = min(begins, default=None)
-    if "planted" in names:
+    if PLANTED in names:
         about["planting"] = configuration.planting.model_dump(mode="json")
         about["suspects"] = 0 if material.suspects is None else int(material.suspects.sum())
         planted = lesson.family[(lesson.train > 0) & (lesson.family != NOT_PLANTED)]
@@ -171,13 +172,7 @@ def train_on_lesson(
         ModelRegistry(workspace.models).checkpoint / f"{name}.pt",
         say,
         None if start is None else start[0],
-    )
-
-
-def _training_settings(configuration: Configuration) -> TrainingSettings:
-    training = configuration.training
-    return TrainingSettings(
-        training.epochs, training.patience, training.batch_events, training.learning_rate, training.seed
+        material.real_validation() if PLANTED in names else None,
     )
 
 

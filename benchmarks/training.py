@@ -20,7 +20,8 @@ from barcode_pipeline.models.adam import Adam
 from barcode_pipeline.models.compute import Compute
 from barcode_pipeline.models.network import Architecture, SequenceNetwork
 from barcode_pipeline.models.passes import DistinctPasses, distinct_training_passes
-from barcode_pipeline.models.training import Batch, TrainingSettings, to_device, train_epoch
+from barcode_pipeline.models.training import Batch, to_device, train_epoch
+from barcode_pipeline.models.training_settings import TrainingSettings
 from barcode_pipeline.sequences.features import FEATURE_NAMES
 from barcode_pipeline.sequences.training_set import read_training_set
 from barcode_pipeline.teachers.rule_labels import RuleLabels
@@ -133,7 +134,7 @@ def prepare(worlds: Worlds) -> Material:
         torch.from_numpy(windows),
         torch.from_numpy(lesson.targets[chosen].astype(np.float32)),
         network,
-        TrainingSettings(training.epochs, training.patience, training.batch_events, training.learning_rate),
+        training.settings(),
         Compute.choose(training.device, training.precision),
     )
 

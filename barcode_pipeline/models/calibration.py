@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from barcode_pipeline.events.formats import LABELS
+from barcode_pipeline.models.tail import FEWEST_EVENTS, anomalous, tail_of
 from barcode_pipeline.models.unique_rows import unique_rows
 
 FEWEST_POSITIVES = 5
@@ -50,21 +51,37 @@ class Calibration:
         return replace(self, threshold=self.by_budget[max(place, 0)])
 
 
-def calibrate(scores: np.ndarray, targets: np.ndarray, weight: np.ndarray | None = None) -> Calibration:
+def calibrate(
+    scores: np.ndarray, targets: np.ndarray, weight: np.ndarray | None = None, real: np.ndarray | None = None
+) -> Calibration:
     """Fit slope, offset and threshold of each label on validation. scores: (N, 5); targets: (N, 5) bool; weight: (N,)
-    for how many events each stands, 1 where not given."""
+    for how many events each stands, 1 where not given.
+
+    real: (M, 5), scores of all real events of validation lots, where the targets are planted. Planted anomalies say too
+    little of the real ones, the tail of the ordinary too much (`models.tail`): log-odds are the mean of both. And no
+    more false alerts are expected than that tail allows.
+    """
     weight = np.ones(len(scores)) if weight is None else weight.astype(np.float64)
     slope, offset, threshold = np.ones(len(LABELS)), np.zeros(len(LABELS)), np.full(len(LABELS), 0.5)
+    ordinary = ~targets.any(axis=1) & (weight > 0)
     for label in range(len(LABELS)):
         score, target = scores[:, label].astype(np.float64), targets[:, label]
         if len(target):
             slope[label], offset[label] = _fit_sigmoid(score, target, weight)
+        if real is not None and len(real) >= FEWEST_EVENTS:
+            tail = tail_of(score[ordinary], weight[ordinary])
+            if tail is not None:
+                seen = real[:, label].astype(np.float64)
+                share = anomalous(seen, score[ordinary], weight[ordinary], tail)
+                both, is_one = np.tile(seen, 2), np.repeat([True, False], len(seen))
+                its_slope, its_offset = _fit_sigmoid(both, is_one, np.concatenate([share, 1 - share]))
+                slope[label], offset[label] = (slope[label] + its_slope) / 2, (offset[label] + its_offset) / 2
     fitted = Calibration(slope, offset, threshold)
     probability = fitted.probabilities(scores)
     for label in range(len(LABELS)):
         if (targets[:, label] & (weight > 0)).sum() >= FEWEST_POSITIVES:
             threshold[label] = best_threshold(probability[:, label], targets[:, label], weight)
-    trades = _trades(probability, targets, weight)
+    trades = _trades(probability, targets, weight, bounded=real is not None)
     return replace(fitted, by_budget=np.stack([_spent(trades, budget, threshold) for budget in BUDGETS]))
 
 
@@ -140,8 +157,9 @@ _Trades = dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]]
 """By label what `_trade` says; labels with too few positives are left out."""
 
 
-def _trades(probability: np.ndarray, targets: np.ndarray, weight: np.ndarray) -> _Trades:
-    """What recall costs, of all labels. Arguments as for `thresholds_of_budget`."""
+def _trades(probability: np.ndarray, targets: np.ndarray, weight: np.ndarray, bounded: bool = False) -> _Trades:
+    """What recall costs, of all labels. Arguments as for `thresholds_of_budget`. bounded: no more false alerts are
+    expected than the tail of ordinary events allows."""
     ordinary = np.flatnonzero(~targets.any(axis=1) & (weight > 0))
     positives = [np.flatnonzero(targets[:, label] & (weight > 0)) for label in range(len(LABELS))]
     chosen = [label for label in range(len(LABELS)) if len(positives[label]) >= FEWEST_POSITIVES]
@@ -153,6 +171,7 @@ def _trades(probability: np.ndarray, targets: np.ndarray, weight: np.ndarray) ->
             weight[positives[label]],
             probability[ordinary, label],
             weight[ordinary],
+            bounded,
         )
         for label in chosen
     }
@@ -177,7 +196,11 @@ def _spent(curves: _Trades, budget: float, otherwise: np.ndarray) -> np.ndarray:
 
 
 def _trade(
-    positive: np.ndarray, positive_weight: np.ndarray, ordinary: np.ndarray, ordinary_weight: np.ndarray
+    positive: np.ndarray,
+    positive_weight: np.ndarray,
+    ordinary: np.ndarray,
+    ordinary_weight: np.ndarray,
+    bounded: bool,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(thresholds, descending; recall; false alerts per 10,000 events) of one label, (K,) each.
 
@@ -193,11 +216,14 @@ def _trade(
         sums = np.concatenate([[0], np.cumsum(weight[order][::-1])])
         return sums[len(order) - np.searchsorted(probability[order], thresholds)]
 
-    return (
-        thresholds,
-        above(positive, positive_weight) / positive_weight.sum(),
-        10_000 * above(ordinary, ordinary_weight) / ordinary_weight.sum(),
-    )
+    false = 10_000 * above(ordinary, ordinary_weight) / ordinary_weight.sum()
+    if bounded and (tail := tail_of(_log_odds(ordinary), ordinary_weight)) is not None:
+        false = np.minimum(false, tail.above(_log_odds(thresholds)))
+    return thresholds, above(positive, positive_weight) / positive_weight.sum(), false
+
+
+def _log_odds(probability: np.ndarray) -> np.ndarray:
+    return logit(np.clip(np.asarray(probability, dtype=np.float64), 1e-30, 1 - 1e-7))
 
 
 def best_f1(score: np.ndarray, target: np.ndarray, count: np.ndarray) -> float:

@@ -19,7 +19,8 @@ from barcode_pipeline.models.compute import Compute
 from barcode_pipeline.models.network import Architecture, SequenceNetwork
 from barcode_pipeline.models.ordinary import nothing_ordinary, ordinary_values
 from barcode_pipeline.models.passes import distinct_scoring_passes, distinct_training_passes
-from barcode_pipeline.models.training import Say, TrainingSettings, train_network
+from barcode_pipeline.models.training import Say, train_network
+from barcode_pipeline.models.training_settings import TrainingSettings
 from barcode_pipeline.sequences.features import FEATURE_NAMES, FEATURE_VERSION
 from barcode_pipeline.sequences.journey_features import JourneyFeatures
 
@@ -84,10 +85,12 @@ def train_lstm(
     checkpoint: Path | None = None,
     say: Say = print,
     start: LstmModel | None = None,
+    real: tuple[JourneyFeatures, np.ndarray] | None = None,
 ) -> LstmModel:
     """Train, stop early and calibrate. weight, validation: (N,) float (or bool for 1 and 0), the weights of events in
     learning and in choosing. start: a model whose architecture, weights and scaling are gone on from; calibration and
-    thresholds are made anew all the same."""
+    thresholds are made anew all the same. real: journeys as they are and which of their events `calibrate` looks at,
+    where the targets are planted."""
     use, seen_in_validation = weight > 0, validation > 0
     if not use.any() or not validation.any():
         raise UserError(
@@ -123,7 +126,8 @@ def train_lstm(
     plain = LstmModel(network, Calibration(np.ones(5), np.zeros(5), np.full(5, 0.5)), {}, compute)
     chosen, rows = journeys.select(journeys.with_any(seen_in_validation))
     seen = seen_in_validation[rows]
-    calibration = calibrate(plain.scores(chosen)[seen], targets[rows][seen], validation[rows][seen])
+    scores_of_real = None if real is None else plain.scores(real[0])[real[1]]
+    calibration = calibrate(plain.scores(chosen)[seen], targets[rows][seen], validation[rows][seen], scores_of_real)
     facts = {
         **(about or {}),
         "training": asdict(settings),

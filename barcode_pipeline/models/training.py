@@ -26,23 +26,12 @@ from barcode_pipeline.models.calibration import best_f1
 from barcode_pipeline.models.compute import Compute
 from barcode_pipeline.models.network import SequenceNetwork
 from barcode_pipeline.models.passes import DistinctPasses
+from barcode_pipeline.models.training_settings import TrainingSettings
 
 Say = Callable[[str], None]
 
 FEWEST_BATCHES = 100
 """Batches per epoch, at the least."""
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """epochs: at most. patience: epochs without a better validation loss before it stops. batch_events: steps
-    per batch, at most. learning_rate: the highest of a warm-up and cosine schedule over `epochs`. seed."""
-
-    epochs: int = 16
-    patience: int = 4
-    batch_events: int = 768
-    learning_rate: float = 0.004
-    seed: int = 7
 
 
 @dataclass
@@ -88,7 +77,8 @@ def train_network(
     """
     network.to(compute.device)
     optimizer = Adam(network.parameters())
-    progress = _resume(checkpoint, network, optimizer, compute, say)
+    averaged = copy.deepcopy(network) if settings.averaged_epochs else network
+    progress = _resume(checkpoint, network, averaged, optimizer, compute, say)
     resumed_at = progress.epoch
     train_on, validate_on = to_device(training, compute), to_device(validation, compute)
     if warm and not progress.best_state:
@@ -100,7 +90,7 @@ def train_network(
     while not progress.finished(settings):
         torch.manual_seed(settings.seed * 100_003 + progress.epoch)
         begun = time.perf_counter()
-        loss = train_epoch(network, optimizer, train_on, settings, progress.epoch, compute)
+        loss = train_epoch(network, optimizer, train_on, settings, progress.epoch, compute, averaged)
         seconds = time.perf_counter() - begun
         if not math.isfinite(loss):
             if checkpoint is not None:
@@ -109,13 +99,13 @@ def train_network(
                 f"The training loss of epoch {progress.epoch + 1} is {loss}, no number to learn by: lower "
                 "training.learning_rate in configuration.toml and train again."
             )
-        figures = {"epoch": progress.epoch + 1, "train_loss": loss, **validate(network, validate_on, compute)}
+        figures = {"epoch": progress.epoch + 1, "train_loss": loss, **validate(averaged, validate_on, compute)}
         progress.history.append(figures)
         if figures["validation_loss"] < progress.best_loss:
             progress.best_loss, progress.best_epoch = figures["validation_loss"], progress.epoch
-            progress.best_state = _state_of(network)
+            progress.best_state = _state_of(averaged)
         progress.epoch += 1
-        _keep(checkpoint, network, optimizer, progress)
+        _keep(checkpoint, network, averaged, optimizer, progress)
         left = (time.perf_counter() - started) / (progress.epoch - resumed_at) * (settings.epochs - progress.epoch)
         say(
             f"epoch {progress.epoch}/{settings.epochs}  train loss {loss:.5f}  "
@@ -156,6 +146,7 @@ def train_epoch(
     settings: TrainingSettings,
     epoch: int,
     compute: Compute,
+    averaged: SequenceNetwork | None = None,
 ) -> float:
     """One pass over the training data; returns the mean loss. Length by length in batches, all in random order."""
     network.train()
@@ -169,6 +160,8 @@ def train_epoch(
         mean.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step(_learning_rate(settings, epoch + number / len(batches)))
+        if averaged is not None and averaged is not network:
+            _average(averaged, network, epoch * len(batches) + number, settings.averaged_epochs * len(batches))
         total += loss.detach()
         weight += batch.weights.sum()
     return float(total / weight)
@@ -239,6 +232,14 @@ def _batches(passes: list[Batch], settings: TrainingSettings, epoch: int) -> Ite
         yield Batch(some.features[index], some.targets[index], some.weights[index])
 
 
+@torch.no_grad()
+def _average(averaged: SequenceNetwork, network: SequenceNetwork, step: int, steps: float) -> None:
+    """Move averaged weights towards those after a step. steps: over how many they are averaged; at first over fewer."""
+    share = max(1 / steps, 9 / (10 + step))
+    for mean, value in zip(averaged.parameters(), network.parameters(), strict=True):
+        mean.lerp_(value, min(share, 1.0))
+
+
 def _learning_rate(settings: TrainingSettings, epoch: float) -> float:
     """Half an epoch of warm-up, then a cosine down to a hundredth at the last epoch."""
     warm = min(1.0, 0.05 + epoch / 0.5)
@@ -246,11 +247,18 @@ def _learning_rate(settings: TrainingSettings, epoch: float) -> float:
     return settings.learning_rate * warm * (0.01 + 0.99 * cosine)
 
 
-def _keep(checkpoint: Path | None, network: SequenceNetwork, optimizer: Adam, progress: Progress) -> None:
+def _keep(
+    checkpoint: Path | None,
+    network: SequenceNetwork,
+    averaged: SequenceNetwork,
+    optimizer: Adam,
+    progress: Progress,
+) -> None:
     if checkpoint is None:
         return
     state: dict[str, Any] = {
         "network": network.state_dict(),
+        "averaged": averaged.state_dict(),
         "optimizer": optimizer.state_dict(),
         "progress": {name: getattr(progress, name) for name in Progress.__dataclass_fields__},
     }
@@ -261,6 +269,7 @@ def _keep(checkpoint: Path | None, network: SequenceNetwork, optimizer: Adam, pr
 def _resume(
     checkpoint: Path | None,
     network: SequenceNetwork,
+    averaged: SequenceNetwork,
     optimizer: Adam,
     compute: Compute,
     say: Say,
@@ -269,6 +278,7 @@ def _resume(
         return Progress()
     state = torch.load(checkpoint, map_location=compute.device, weights_only=True)
     network.load_state_dict(state["network"])
+    averaged.load_state_dict(state["averaged"])
     optimizer.load_state_dict(state["optimizer"])
     progress = Progress(**state["progress"])
     say(f"going on from the checkpoint after epoch {progress.epoch}")

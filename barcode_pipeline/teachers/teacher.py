@@ -14,6 +14,7 @@ from barcode_pipeline.events.journeys import Events
 from barcode_pipeline.events.places import Reference
 from barcode_pipeline.rules.settings import RuleSettings
 from barcode_pipeline.sequences.journey_features import JourneyFeatures, joined
+from barcode_pipeline.sequences.split import VALIDATION
 from barcode_pipeline.sequences.training_set import TrainingSet
 from barcode_pipeline.teachers.planting.settings import PlantingSettings
 
@@ -83,6 +84,13 @@ class Material:
     @property
     def journeys(self) -> JourneyFeatures:
         return JourneyFeatures(self.training_set.features, np.asarray(self.training_set.offsets))
+
+    def real_validation(self) -> tuple[JourneyFeatures, np.ndarray]:
+        """Journeys of validation lots as they are, nothing planted, and (n,) bool which of their events are of use:
+        what came after the cut is not."""
+        part = np.asarray(self.training_set.part)
+        journeys, rows = self.journeys.select(self.journeys.with_any(part == VALIDATION))
+        return journeys, part[rows] == VALIDATION
 
     def with_suspects(self, suspects: np.ndarray) -> Material:
         """The same, with (N,) suspects; events that were read are not read again."""

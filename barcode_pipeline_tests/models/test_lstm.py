@@ -16,7 +16,7 @@ from barcode_pipeline.events.formats import FORMAT_VERSION, LABELS
 from barcode_pipeline.models.compute import Compute
 from barcode_pipeline.models.lstm import load_lstm, save_lstm, train_lstm
 from barcode_pipeline.models.network import Architecture, SequenceNetwork
-from barcode_pipeline.models.training import TrainingSettings
+from barcode_pipeline.models.training_settings import TrainingSettings
 from barcode_pipeline.sequences.features import FEATURE_NAMES, FEATURE_VERSION
 from barcode_pipeline.sequences.journey_features import JourneyFeatures
 from barcode_pipeline_tests.models.journeys_by_hand import random_journeys

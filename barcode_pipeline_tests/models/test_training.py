@@ -10,11 +10,13 @@ import torch
 
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.models import training
+from barcode_pipeline.models.adam import Adam
 from barcode_pipeline.models.compute import Compute
 from barcode_pipeline.models.lstm import train_lstm
 from barcode_pipeline.models.network import Architecture, SequenceNetwork
 from barcode_pipeline.models.passes import distinct_training_passes
-from barcode_pipeline.models.training import TrainingSettings, to_device, train_network, validate
+from barcode_pipeline.models.training import to_device, train_network, validate
+from barcode_pipeline.models.training_settings import TrainingSettings
 from barcode_pipeline.sequences.features import FEATURE_NAMES
 from barcode_pipeline.sequences.journey_features import JourneyFeatures
 from barcode_pipeline_tests.models.journeys_by_hand import COLUMN, random_journeys
@@ -135,6 +137,29 @@ def test_ends_at_the_last_epoch_and_goes_back_to_its_best(lesson):
     found = validate(network, to_device(lesson[1], Compute()), Compute())["validation_loss"]
     assert found == pytest.approx(min(row["validation_loss"] for row in history), rel=1e-6)
     assert not network.training
+
+
+@pytest.mark.parametrize("averaged_epochs", [0.0, 0.25, 1.0])
+def test_what_is_kept_is_an_average_of_the_weights_after_each_step(lesson, monkeypatch, averaged_epochs):
+    """The share of a new one falls until it is that of an average over so many steps; 0 keeps the last."""
+    step, after = Adam.step, []
+
+    def noted(optimizer, rate):
+        step(optimizer, rate)
+        after.append([one.detach().clone() for one in optimizer._parameters])
+
+    monkeypatch.setattr(Adam, "step", noted)
+    settings = replace(SETTINGS, epochs=1, averaged_epochs=averaged_epochs)
+    network = network_of()
+    with Compute().few_threads():
+        train_network(network, *lesson, settings, Compute(), None, lambda _: None)
+    expected = after[0]
+    for number, weights in enumerate(after):
+        share = 1.0 if averaged_epochs == 0 else max(1 / (averaged_epochs * len(after)), 9 / (10 + number))
+        share = min(share, 1.0)
+        expected = [(1 - share) * mean + share * one for mean, one in zip(expected, weights, strict=True)]
+    for one, other in zip(network.parameters(), expected, strict=True):
+        torch.testing.assert_close(one.detach(), other, rtol=1e-4, atol=1e-6)
 
 
 def test_says_a_line_per_epoch(lesson):

@@ -11,7 +11,7 @@ import torch
 from barcode_pipeline.models.compute import Compute
 from barcode_pipeline.models.lstm import train_lstm
 from barcode_pipeline.models.network import Architecture
-from barcode_pipeline.models.training import TrainingSettings
+from barcode_pipeline.models.training_settings import TrainingSettings
 from barcode_pipeline.sequences.features import FEATURE_NAMES
 from barcode_pipeline_tests.models.journeys_by_hand import random_journeys
 

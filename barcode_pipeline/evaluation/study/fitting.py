@@ -21,10 +21,11 @@ from barcode_pipeline.errors import UserError
 from barcode_pipeline.evaluation.study.arms import Fit, Lstm, Peer, Teaching, fingerprint
 from barcode_pipeline.evaluation.study.asking import verdicts_asked_for
 from barcode_pipeline.evaluation.study.worlds import OpenWorld
+from barcode_pipeline.events.formats import LABELS
 from barcode_pipeline.models.baselines.baseline import Baseline
 from barcode_pipeline.models.baselines.registry import BASELINES
 from barcode_pipeline.models.baselines.search import search
-from barcode_pipeline.models.calibration import calibrate
+from barcode_pipeline.models.calibration import Calibration, calibrate
 from barcode_pipeline.models.compute import Compute
 from barcode_pipeline.models.lstm import LstmModel, load_lstm, save_lstm, train_lstm
 from barcode_pipeline.models.network import Architecture
@@ -39,7 +40,7 @@ from barcode_pipeline.teachers.verdicts import Judged, Verdicts
 
 Say = Callable[[str], None]
 
-FITTING_VERSION = 1
+FITTING_VERSION = 2
 """Raised when a change of code changes what the same fit comes to: models kept by an older one are not used."""
 
 _SHIPMENT_COLUMNS = np.array([FEATURE_NAMES.index(words[0]) for words in SHIPMENT_FEATURES])
@@ -52,14 +53,20 @@ Scorer = Callable[[JourneyFeatures], np.ndarray]
 @dataclass(frozen=True)
 class Fitted:
     """A detector that has learnt. scores, targets, weights: of the validation events of its lesson, (V, 5), (V, 5)
-    and (V,), for calibration and thresholds. seconds: of learning. facts: for the write-up."""
+    and (V,), for calibration and thresholds. real: (M, 5), scores of the real events of validation lots, none of
+    them where nothing is planted. seconds: of learning. facts: for the write-up."""
 
     score: Scorer
     scores: np.ndarray
     targets: np.ndarray
     weights: np.ndarray
+    real: np.ndarray
     seconds: float
     facts: dict[str, Any]
+
+    def calibration(self) -> Calibration:
+        """By what validation and real events say; never by truth."""
+        return calibrate(self.scores, self.targets, self.weights, self.real if len(self.real) else None)
 
 
 def fit_fingerprint(fit: Fit, world: str, seed: int) -> str:
@@ -103,9 +110,12 @@ class Fitter:
         validated, rows = lesson.journeys.select(lesson.journeys.with_any(lesson.validation > 0))
         chosen = lesson.validation[rows] > 0
         scores = _scorer(detector)(validated)[chosen]
-        return self._keep(
-            fit, place, detector, scores, lesson.targets[rows][chosen], lesson.validation[rows][chosen], seconds, facts
-        )
+        real = np.zeros((0, len(LABELS)), dtype=np.float32)
+        if "planted" in fit.teaching.teachers:
+            journeys, of_use = self.world.material.real_validation()
+            real = _scorer(detector)(_seen(fit, journeys))[of_use]
+        arrays = scores, lesson.targets[rows][chosen], lesson.validation[rows][chosen], real
+        return self._keep(fit, place, detector, arrays, seconds, facts)
 
     def _learn(self, fit: Fit, lesson: Lesson, place: Path) -> tuple[LstmModel | Baseline, dict[str, Any]]:
         """The detector, and facts about how it was learnt."""
@@ -140,8 +150,7 @@ class Fitter:
             return self._taught(fit), {}
         base = replace(fit, asked=None)
         found = self.fitted(base)
-        calibration = calibrate(found.scores, found.targets, found.weights)
-        judged, facts = verdicts_asked_for(self.world, found.score, calibration, fit.asked)
+        judged, facts = verdicts_asked_for(self.world, found.score, found.calibration(), fit.asked)
         verdicts = Verdicts(judged) if fit.asked.weight is None else Verdicts(judged, weight=fit.asked.weight)
         material = self._material(fit)
         known = judged.confirmed() if material.suspects is None else material.suspects | judged.confirmed()
@@ -179,9 +188,7 @@ class Fitter:
         fit: Fit,
         place: Path,
         detector: LstmModel | Baseline,
-        scores: np.ndarray,
-        targets: np.ndarray,
-        weights: np.ndarray,
+        arrays: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
         seconds: float,
         facts: dict[str, Any],
     ) -> Fitted:
@@ -192,11 +199,12 @@ class Fitter:
             save_lstm(detector, beside / "lstm.pt")
         else:
             detector.save(beside)
-        np.savez(beside / "validation.npz", scores=scores, targets=targets, weights=weights)
+        scores, targets, weights, real = arrays
+        np.savez(beside / "validation.npz", scores=scores, targets=targets, weights=weights, real=real)
         (beside / "about.json").write_text(json.dumps({"seconds": seconds, "facts": facts}) + "\n")
         shutil.rmtree(place, ignore_errors=True)
         beside.rename(place)
-        return Fitted(_seeing(fit, _scorer(detector)), scores, targets, weights, seconds, facts)
+        return Fitted(_seeing(fit, _scorer(detector)), *arrays, seconds, facts)
 
     def _kept(self, fit: Fit, place: Path) -> Fitted | None:
         if not (place / "about.json").exists():
@@ -204,7 +212,7 @@ class Fitter:
         try:
             about = json.loads((place / "about.json").read_text())
             with np.load(place / "validation.npz", allow_pickle=False) as arrays:
-                scores, targets, weights = arrays["scores"], arrays["targets"], arrays["weights"]
+                scores, targets, weights, real = (arrays[name] for name in ("scores", "targets", "weights", "real"))
             detector: LstmModel | Baseline
             if isinstance(fit.detector, Lstm):
                 detector = load_lstm(place / "lstm.pt", self.compute)
@@ -212,7 +220,8 @@ class Fitter:
                 detector = _peer_class(fit.detector.name).load(place)
         except (UserError, ValueError, KeyError, OSError):
             return None  # it is learnt again
-        return Fitted(_seeing(fit, _scorer(detector)), scores, targets, weights, about["seconds"], about["facts"])
+        scorer = _seeing(fit, _scorer(detector))
+        return Fitted(scorer, scores, targets, weights, real, about["seconds"], about["facts"])
 
 
 def _scorer(detector: LstmModel | Baseline) -> Scorer:

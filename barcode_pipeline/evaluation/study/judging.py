@@ -22,7 +22,7 @@ from barcode_pipeline.evaluation.study.arms import Arm, Decide
 from barcode_pipeline.evaluation.study.fitting import Fitted
 from barcode_pipeline.evaluation.study.worlds import OpenWorld
 from barcode_pipeline.events.formats import LABELS
-from barcode_pipeline.models.calibration import Calibration, calibrate
+from barcode_pipeline.models.calibration import Calibration
 
 FALSE_ALERTS = (1.0, 3.0, 10.0)
 """False alerts per 10,000 scans at which recall is told as well: columns `recall_at_1_false_alerts` …"""
@@ -106,7 +106,7 @@ def says(arm: Arm, fitted: Sequence[Fitted], world: OpenWorld, evaluated: np.nda
 
 def calibration_of(fitted: Fitted, decide: Decide) -> Calibration:
     """Slopes, offsets and thresholds from the validation events of the lesson; never from truth."""
-    found = calibrate(fitted.scores, fitted.targets, fitted.weights).at_budget(decide.budget)
+    found = fitted.calibration().at_budget(decide.budget)
     if decide.calibrated:
         return found
     # The order of events is the same, so the thresholds are those of the same alerts.

@@ -15,7 +15,7 @@ from barcode_pipeline.evaluation.study.cells import Cell
 from barcode_pipeline.evaluation.study.judging import Detail
 from barcode_pipeline.evaluation.study.worlds import WorldKey
 from barcode_pipeline.models.calibration import BUDGETS
-from barcode_pipeline.models.training import TrainingSettings
+from barcode_pipeline.models.training_settings import TrainingSettings
 from barcode_pipeline.simulator.worlds import STUDY_WORLDS
 from barcode_pipeline.teachers.planting.families import FAMILIES
 
@@ -87,7 +87,7 @@ def in_service(configuration: Configuration) -> Fit:
         model.width,
         model.dropout,
         configuration.sequences.length,
-        TrainingSettings(training.epochs, training.patience, training.batch_events, training.learning_rate),
+        training.settings(),
     )
     teachers = tuple(name for name in training.teachers if name != "verdicts") or ("planted",)
     searcher = replace(lstm, training=replace(lstm.training, epochs=min(training.epochs, planting.search_epochs)))

@@ -21,7 +21,7 @@ def fitted(events: int = 4000, seed: int = 0) -> Fitted:
     random = np.random.default_rng(seed)
     targets = random.random((events, 5)) < 0.05
     scores = (random.normal(size=targets.shape) - 4 + 5 * targets).astype(np.float32)
-    return Fitted(lambda journeys: scores, scores, targets, np.ones(events, np.float32), 1.0, {})
+    return Fitted(lambda journeys: scores, scores, targets, np.ones(events, np.float32), np.zeros((0, 5)), 1.0, {})
 
 
 def test_a_budget_is_kept() -> None:
