@@ -7,6 +7,7 @@ import dagster as dg
 from barcode_pipeline.orchestration.assets import assets
 from barcode_pipeline.orchestration.checks import checks
 from barcode_pipeline.orchestration.executors import executor
+from barcode_pipeline.orchestration.history_files import write_history_without_waiting
 from barcode_pipeline.orchestration.jobs import jobs
 from barcode_pipeline.orchestration.resources import ComputeResource, WorkspaceResource
 from barcode_pipeline.orchestration.schedules import schedules
@@ -30,4 +31,5 @@ def build_definitions(
     )
 
 
+write_history_without_waiting()
 defs = build_definitions()
