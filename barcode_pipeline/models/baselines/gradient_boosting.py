@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
-from threadpoolctl import threadpool_limits
 
 from barcode_pipeline.models.baselines.distinct_events import LabelSample
 from barcode_pipeline.models.baselines.trees import LEAF, Tree, TreeBaseline
@@ -41,9 +40,7 @@ class GradientBoosting(TreeBaseline):
             early_stopping=False,
             random_state=self.seed,
         )
-        # One thread: sums of several depend on which ends first, and on tens of thousands of rows they gain little.
-        with threadpool_limits(1, user_api="openmp"):
-            boosting.fit(values, sample.positive, sample_weight=self._balanced(sample))
+        boosting.fit(values, sample.positive, sample_weight=self._balanced(sample))
         # Neither has a public name; a test holds the result against `decision_function`.
         return float(boosting._baseline_prediction.item()), [_as_tree(grown.nodes) for (grown,) in boosting._predictors]
 

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from barcode_pipeline.compiled import compiled
 from barcode_pipeline.events.formats import LABELS
 from barcode_pipeline.models.baselines.baseline import Baseline
-from barcode_pipeline.models.baselines.distinct_events import LabelSample, distinct_events, windows
+from barcode_pipeline.models.baselines.distinct_events import (
+    DistinctEvents,
+    LabelSample,
+    distinct_events,
+    windows,
+)
 from barcode_pipeline.models.unique_rows import unique_rows
 from barcode_pipeline.sequences.features import FEATURE_NAMES
 from barcode_pipeline.sequences.journey_features import JourneyFeatures
 
 LEAF = -1
 _PIECE = 65_536
+_THREADS = 2
 
 
 class Tree(NamedTuple):
@@ -75,20 +83,19 @@ class TreeBaseline(Baseline):
 
     def _learn(self, journeys: JourneyFeatures, targets: np.ndarray, weight: np.ndarray) -> None:
         events = distinct_events(journeys, targets, weight, self.reach)
-        starts, trees, tree_labels = [], [], []
-        for label in range(len(LABELS)):
-            sample = events.of_label(label, self.rows, np.random.default_rng([self.seed, label]))
-            if sample.positive.all() or not sample.positive.any():
-                # Nothing to tell apart: every event gets what is known of the label, its share.
-                positive = sample.weight[sample.positive].sum()
-                start = float(smoothed_log_odds(positive, sample.weight.sum() - positive))
-                grown: list[Tree] = []
-            else:
-                start, grown = self._grow(events.values[sample.row].astype(np.float32), sample)
-            starts.append(start)
-            trees.extend(grown)
-            tree_labels.extend([label] * len(grown))
-        self._keep(starts, trees, tree_labels)
+        # Labels side by side, each on one thread: sums of several threads depend on which of them ends first.
+        with threadpool_limits(1, user_api="openmp"), ThreadPoolExecutor(_THREADS) as pool:
+            grown = list(pool.map(lambda label: self._learn_label(events, label), range(len(LABELS))))
+        trees = [(label, tree) for label, (_, some) in enumerate(grown) for tree in some]
+        self._keep([start for start, _ in grown], [tree for _, tree in trees], [label for label, _ in trees])
+
+    def _learn_label(self, events: DistinctEvents, label: int) -> tuple[float, list[Tree]]:
+        sample = events.of_label(label, self.rows, np.random.default_rng([self.seed, label]))
+        if sample.positive.all() or not sample.positive.any():
+            # Nothing to tell apart: every event gets what is known of the label, its share.
+            positive = sample.weight[sample.positive].sum()
+            return float(smoothed_log_odds(positive, sample.weight.sum() - positive)), []
+        return self._grow(events.values[sample.row].astype(np.float32), sample)
 
     def _keep(self, starts: list[float], trees: list[Tree], tree_labels: list[int]) -> None:
         sizes = np.array([len(tree.feature) for tree in trees], dtype=np.int64)
