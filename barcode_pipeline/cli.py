@@ -91,6 +91,19 @@ def _parser() -> argparse.ArgumentParser:
     study.add_argument("--events", type=_positive, metavar="N", help="events of every world")
     study.add_argument("--again", action="store_true", help="answer cells that are there once more")
     study.add_argument("--write-up", action="store_true", help="only the page and its pictures, from what is there")
+    reference = add("reference", _reference, "Versions of the transition table: which there are, a new one, its use.")
+    reference.add_argument(
+        "action",
+        choices=["list", "refresh", "show", "use"],
+        nargs="?",
+        default="list",
+        help="refresh: make one from clean history; show: what one would change; use: take one into use",
+    )
+    reference.add_argument("version", type=_positive, nargs="?", metavar="VERSION", help="its number, to show or use")
+    reference.add_argument("--from", dest="first", type=_date, metavar="DATE", help="refresh: from this date on")
+    reference.add_argument("--to", dest="last", type=_date, metavar="DATE", help="refresh: up to this date")
+    reference.add_argument("--fewest", type=float, metavar="N", help="refresh: shipments a route needs (default: 30)")
+    reference.add_argument("--csv", type=Path, metavar="FILE", help="refresh, show: write what would change, all of it")
     add("status", _status, "Which dates have which files, and what became of the raw rows.")
     add("show-metrics", _show_metrics, "The figures of the newest report, and where it lies.")
     serve = add("serve", _serve, "Serve the live API until told to stop.")
@@ -253,6 +266,23 @@ def _first_date(place: Workspace) -> datetime.date:
     return place.configuration.time.first_date
 
 
+def _reference(chosen: argparse.Namespace) -> None:
+    from barcode_pipeline.reference_command import list_versions, refresh, show, use
+
+    if (chosen.version is not None) != (chosen.action in ("show", "use")):
+        raise UserError("`reference show VERSION` and `reference use VERSION` take a version, and nothing else does.")
+    if chosen.action == "list":
+        print(list_versions(_open()))
+    elif chosen.action == "show":
+        print(show(_open(), chosen.version, chosen.csv))
+    else:
+        with _open_alone(f"reference {chosen.action}") as place:
+            if chosen.action == "refresh":
+                print(refresh(place, chosen.fewest, chosen.first, chosen.last, chosen.csv))
+            else:
+                print(use(place, chosen.version))
+
+
 # ---------------------------------------------------------------------- models
 
 
@@ -361,10 +391,11 @@ def _serve(chosen: argparse.Namespace) -> None:
 
 
 def _history(chosen: argparse.Namespace) -> None:
-    from barcode_pipeline.events.times import day_number
     from barcode_pipeline.serving.nightly import fill
 
-    filled = fill(_open(), None if chosen.since is None else day_number(chosen.since.isoformat()))
+    place = _open()
+    days = None if chosen.since is None else [day for day in place.merged.days() if day >= chosen.since]
+    filled = fill(place, days)
     print(f"{filled.epcs:,} EPCs, {filled.scans:,} scans, {filled.new:,} of them new to the history.")
 
 

@@ -19,7 +19,7 @@ from barcode_pipeline.events.made_dates import WHOLE, Entry
 from barcode_pipeline.events.raw_folder import RawFile, list_raw_files
 from barcode_pipeline.events.times import date_text, day_number
 from barcode_pipeline.recipes import recipes
-from barcode_pipeline.stale_dates import DATED, MERGED, Days, changed_dates, stale_dates
+from barcode_pipeline.stale_dates import DATED, MERGED, Days, changed_dates, settle_tables, stale_dates
 from barcode_pipeline.taking_in import partition_days
 from barcode_pipeline.workspace import Workspace
 
@@ -46,6 +46,7 @@ def stale_once_merged(workspace: Workspace) -> Days:
 
 def dates_to_make(workspace: Workspace, asset: str, asked: Sequence[int]) -> list[int]:
     """The dates asked for and those of the asset that are out of date, up to the last one asked for."""
+    settle_tables(workspace)
     stale = stale_dates(workspace, [asset])[asset]
     return sorted({*asked, *(day for day in stale if day <= max(asked))})
 
@@ -102,7 +103,8 @@ class Reason(NamedTuple):
 
 
 def why_a_night(workspace: Workspace, night: int) -> Reason:
-    """Whether the night of a day has anything to do: no file is opened for the answer."""
+    """Whether the night of a day has anything to do: no file is opened for the answer, unless a reference table has
+    changed."""
     waiting = len(workspace.intake.waiting())
     if waiting:
         return Reason(True, f"{waiting} raw files are new or have changed")

@@ -27,9 +27,9 @@ _CODE = {
 }
 
 
-def recipes(workspace: Workspace) -> dict[str, str]:
-    """The recipe of every asset by name."""
-    deciding = _deciding(workspace.configuration, workspace.reference_fingerprint())
+def recipes(workspace: Workspace, tables: str | None = None) -> dict[str, str]:
+    """The recipe of every asset by name. tables: the fingerprint of other reference tables than those in place."""
+    deciding = _deciding(workspace.configuration, tables or workspace.reference_fingerprint())
     return {name: f"{number}-{_short_hash(deciding[name])}" for name, number in _CODE.items()}
 
 

@@ -14,11 +14,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from barcode_pipeline.changed_tables import concerned_by, forget_tables, keep_tables, kept_tables
 from barcode_pipeline.events.date_store import DateStore, one_chunk
 from barcode_pipeline.events.formats import KEY_COLUMNS
 from barcode_pipeline.events.journeys import Events
 from barcode_pipeline.events.lot_index import LotDates
-from barcode_pipeline.events.made_dates import Entry
+from barcode_pipeline.events.made_dates import Entries, Entry
 from barcode_pipeline.events.merging import read_events
 from barcode_pipeline.events.staleness import (
     Changes,
@@ -69,16 +70,21 @@ def store_of(workspace: Workspace, asset: str) -> DateStore:
 
 def stale_dates(workspace: Workspace, assets: Sequence[str] = DATED) -> Days:
     """The days of each asset that are not what the intake, the tables and the configuration make, as far as is known
-    before new rows are merged. Nothing is opened but the ledgers: a date costs a look at their entries."""
+    before new rows are merged. Nothing is opened but the ledgers: a date costs a look at their entries. (Where a
+    reference table has changed since, what the intake holds is looked at too, until a run has settled it.)"""
     first, last = partition_days(workspace)
     sources, wanted = workspace.intake.sources(), recipes(workspace)
+    entries = workspace.made.entries()
+    others = _made_with_other_tables(workspace, entries)
 
     def stale(asset: str) -> list[int]:
-        made, there = workspace.made.of(asset), set(store_of(workspace, asset).days())
+        made, there = entries.get(asset, {}), set(store_of(workspace, asset).days())
 
         def is_current(day: int) -> bool:
             entry = made.get(day)
-            if entry is None or entry.recipe != wanted[asset] or day not in there:
+            if entry is None or day not in there:
+                return False
+            if entry.recipe != wanted[asset] and day in others.get((asset, entry.recipe), {day}):
                 return False
             return asset != MERGED or entry.source == sources.get(day, "")
 
@@ -96,6 +102,44 @@ def arrived_dates(workspace: Workspace) -> dict[int, str]:
     days = {day for day in sources.keys() | made.keys() if first <= day <= last}
     held = {day: sources.get(day, "") for day in days}
     return {day: held[day] for day in sorted(days) if day not in made or made[day].source != held[day]}
+
+
+# ------------------------------------------------------------------ what changed reference tables concern
+
+Others = dict[tuple[str, str], set[int]]
+"""By asset and recipe of other tables: the days that are said otherwise by today's."""
+
+
+def _made_with_other_tables(workspace: Workspace, entries: Entries) -> Others:
+    """The recipes of entries that were made with other tables than today's, and the same settings. It costs nothing
+    while there is none."""
+    current = workspace.reference_fingerprint()
+    found: Others = {}
+    for fingerprint, folder in kept_tables(workspace).items():
+        theirs = recipes(workspace, fingerprint)
+        of_these = [asset for asset in DATED if any(e.recipe == theirs[asset] for e in entries.get(asset, {}).values())]
+        concerned = concerned_by(workspace, folder) if of_these and fingerprint != current else None
+        if concerned is None:
+            continue
+        of_journeys, of_lots = _days_of(workspace, concerned.changes)
+        for asset in of_these:
+            following = of_journeys if asset in OF_JOURNEYS else of_lots
+            days = concerned.merged if asset == MERGED else [*concerned.own, *following]
+            found[asset, theirs[asset]] = set(days)
+    return found
+
+
+def settle_tables(workspace: Workspace) -> None:
+    """Enter in the ledger what a change of the reference tables has put out of date, and that all else stands: it is
+    not asked again. For those who work on the data alone."""
+    entries, wanted = workspace.made.entries(), recipes(workspace)
+    keep_tables(workspace)
+    for (asset, recipe), concerned in _made_with_other_tables(workspace, entries).items():
+        of_others = {day: entry for day, entry in entries[asset].items() if entry.recipe == recipe}
+        workspace.made.strike({asset: concerned & of_others.keys()})
+        stands = {day: entry._replace(recipe=wanted[asset]) for day, entry in of_others.items() if day not in concerned}
+        workspace.made.note(asset, stands)
+    forget_tables(workspace, {workspace.reference_fingerprint()})
 
 
 # ------------------------------------------------------------------ what new rows change
@@ -141,13 +185,21 @@ def _followers(
     changes = _with_overtaken(workspace, index, changes, changed, after, set(day.tolist()))
     if not len(changes.codes):
         return same
-    lots, first = changes.of_lots()
-    of_lots = others.intersection(index.days_from(lots, day_of(first)).tolist())
-    of_journeys = _days_holding(workspace.merged, sorted(of_lots), changes)
+    of_journeys, of_lots = _days_of(workspace, changes, others)
     return {
         **dict.fromkeys(OF_JOURNEYS, sorted({*differing, *of_journeys})),
         **dict.fromkeys(OF_LOTS, sorted({*differing, *of_lots})),
     }
+
+
+def _days_of(workspace: Workspace, changes: Changes, among: set[int] | None = None) -> tuple[list[int], list[int]]:
+    """The days that some changes concern: (of the journeys themselves, of their lots). among: those worth a look."""
+    if not len(changes.codes):
+        return [], []
+    lots, first = changes.of_lots()
+    of_lots = set(workspace.lots.read().days_from(lots, day_of(first)).tolist())
+    of_lots = of_lots if among is None else of_lots & among
+    return _days_holding(workspace.merged, sorted(of_lots), changes), sorted(of_lots)
 
 
 def _with_overtaken(
@@ -191,6 +243,7 @@ def replacing_rows(workspace: Workspace, after: pa.Table, day: np.ndarray, days:
     changed = changed_dates(workspace, after, day, days)
     kept = workspace.made.of(MERGED)
     workspace.made.strike(changed)
+    keep_tables(workspace)
     yield
     unchanged = {one: kept[one].stamp for one in set(days) - set(changed[MERGED]) if one in kept}
     workspace.made.note(
@@ -212,6 +265,7 @@ def noted(workspace: Workspace, asset: str, rows: dict[int, int]) -> dict[int, i
         index = workspace.lots.read()
         unsafe.update(index.days_of(index.lots_of(stale)).tolist())
     recipe = recipes(workspace)[asset]
+    keep_tables(workspace)
     workspace.made.note(asset, {day: Entry(recipe) for day in rows if day not in unsafe})
     if asset == "event_scores":
         # Another model scores the same rows otherwise: nothing but this says that its alerts are other ones.

@@ -110,11 +110,19 @@ class Workspace:
         return self.root / "logs" / "lstm_models" / "lstm_performance_log.csv"
 
     @cached_property
+    def _tables_read(self) -> tuple[str, Reference]:
+        # In this order: of a table that is changed in between, what was read counts as made with the older one.
+        return fingerprint_reference(self.processed), load_reference(self.processed)
+
+    @property
     def reference(self) -> Reference:
-        return load_reference(self.processed)
+        """The reference tables, read once."""
+        return self._tables_read[1]
 
     def reference_fingerprint(self) -> str:
-        return fingerprint_reference(self.processed)
+        """Of the tables that this workspace works with: those it has read, else those that lie there."""
+        read = "_tables_read" in self.__dict__
+        return self._tables_read[0] if read else fingerprint_reference(self.processed)
 
     @property
     def intake(self) -> Intake:

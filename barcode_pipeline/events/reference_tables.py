@@ -19,9 +19,19 @@ from barcode_pipeline.events.text import clean_words, integers_from_words
 
 def load_reference(folder: Path) -> Reference:
     """Both tables of `folder`; `UserError` with file, line and remedy where one cannot be used."""
-    sites = sites_from_table(_read_table(folder / SITES_FILE, SITE_COLUMNS[1:5]), str(folder / SITES_FILE))
-    table = _read_table(folder / TRANSITIONS_FILE, TRANSITION_COLUMNS[:5])
+    sites = load_sites(folder)
+    table = read_transitions(folder / TRANSITIONS_FILE)
     return Reference(sites, routes_from_table(table, sites, str(folder / TRANSITIONS_FILE)))
+
+
+def load_sites(folder: Path) -> Sites:
+    """The sites of `folder`."""
+    return sites_from_table(_read_table(folder / SITES_FILE, SITE_COLUMNS[1:5]), str(folder / SITES_FILE))
+
+
+def read_transitions(path: Path) -> pd.DataFrame:
+    """The transition table as it stands: all its columns as text, also rows whose sites nobody knows."""
+    return _read_table(path, TRANSITION_COLUMNS[:5])
 
 
 def fingerprint_reference(folder: Path) -> str:

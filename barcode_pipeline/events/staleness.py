@@ -7,6 +7,7 @@ after them look past them. No files and no dates here; which dates hold these jo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -53,6 +54,14 @@ def first_changes(changed: Events) -> Changes:
     np.minimum.at(first, changed.epc[with_code], changed.time[with_code])
     there = first != NEVER
     return Changes(changed.codes.filter(pa.array(there)), first[there])
+
+
+def changes_of_all(parts: Sequence[Changes]) -> Changes:
+    """Several changes as one: each EPC from the first second that any of them says."""
+    codes = pa.concat_arrays([pa.array([], pa.string()), *(part.codes for part in parts)]).dictionary_encode()
+    first = np.full(len(codes.dictionary), NEVER)
+    np.minimum.at(first, codes.indices.to_numpy(), np.concatenate([np.zeros(0, np.int64), *(p.first for p in parts)]))
+    return Changes(codes.dictionary, first)
 
 
 def overtaken_by(changes: Changes, changed: Events, known: Events) -> Changes:
