@@ -5,8 +5,7 @@ Features are compared with what the model in service has learnt from; all other 
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,22 +14,32 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from barcode_pipeline.evaluation.drift import (
-    how_unusual,
-    score_counts,
-    stability_index,
-    went_silent,
+from barcode_pipeline.configuration import DriftSection
+from barcode_pipeline.drift_nights import (
+    INDEX,
+    OF_SCORES,
+    OF_SEQUENCES,
+    SINCE,
+    JudgedNights,
+    drift_figures,
+    drifting_in,
+    drifting_since,
+    is_single,
+    usual_figures,
+    write_figures,
 )
+from barcode_pipeline.evaluation.drift import how_unusual, score_counts, stability_index, went_silent
 from barcode_pipeline.evaluation.report_plots import DriftOverTime
 from barcode_pipeline.events.formats import ALERTS, LABELS, PROBABILITIES
 from barcode_pipeline.events.hashes import lot_hashes
 from barcode_pipeline.events.steps import LEVEL_NAMES
 from barcode_pipeline.events.text import dictionary_array, dictionary_codes
 from barcode_pipeline.events.times import date_text, day_of
-from barcode_pipeline.feature_drift import INDEX, Learnt, compare_features, learnt_from, places_and_products
+from barcode_pipeline.feature_drift import OF_GOODS, FeatureNights
+from barcode_pipeline.learnt import Learnt, learnt_from, places_and_products
+from barcode_pipeline.sequences.features import FEATURE_NAMES
 from barcode_pipeline.workspace import Workspace
 
-OF_SEQUENCES, OF_SCORES = "epc_sequences", "event_scores"
 FINE, WARN, ERROR = range(3)
 _LEAST = 0.002
 """A share that moves by less is no figure to wonder about, however still it stood before."""
@@ -52,11 +61,12 @@ class Drift:
 
 def sequences_drift(workspace: Workspace, days: Sequence[int]) -> list[Drift]:
     """Of the features, rule labels, places, products and lots of some dates, and of journeys without an end."""
-    reference, nights = learnt_from(workspace), _Nights(workspace)
+    reference, nights = learnt_from(workspace), JudgedNights(workspace)
+    features = None if reference is None else FeatureNights(workspace, reference)
     silent = _went_silent(workspace, days)
 
     def figures(day: int) -> tuple[dict[str, float], list[tuple[int, str]]]:
-        found, said = _features(workspace, day, reference, nights) if reference else ({}, [])
+        found, said = _features(workspace, day, features, nights) if features else ({}, [])
         labels = workspace.labels.read([day], LABELS)
         found |= {f"{name}_rate": _share(labels.column(name)) for name in LABELS}
         found |= _unseen(workspace, day, reference)
@@ -67,7 +77,7 @@ def sequences_drift(workspace: Workspace, days: Sequence[int]) -> list[Drift]:
 
 def scores_drift(workspace: Workspace, days: Sequence[int]) -> list[Drift]:
     """Of the alerts and probabilities of some dates."""
-    against, nights = workspace.configuration.drift.against_nights, _Nights(workspace)
+    against, nights = workspace.configuration.drift.against_nights, JudgedNights(workspace)
     counts: dict[int, np.ndarray] = {}
 
     def counts_of(day: int) -> np.ndarray:
@@ -94,35 +104,49 @@ def scores_drift(workspace: Workspace, days: Sequence[int]) -> list[Drift]:
 _Figures = Callable[[int], tuple[dict[str, float], list[tuple[int, str]]]]
 
 
-def _judged(workspace: Workspace, part: str, days: Sequence[int], figures: _Figures, nights: _Nights) -> list[Drift]:
+def _judged(
+    workspace: Workspace, part: str, days: Sequence[int], figures: _Figures, nights: JudgedNights
+) -> list[Drift]:
     """The figures of each date with the reasons to wonder; they are written, and earlier ones are what is usual."""
     settings = workspace.configuration.drift
     found = []
     for day in sorted(days):
         rows = nights.rows(day)
         if rows < settings.lowest_rows:
-            _write(workspace, part, day, {})
+            write_figures(workspace, part, day, {})
             found.append(Drift(day, rows, FINE, {}, []))
             continue
         own, said = figures(day)
-        usual = _usual(workspace, part, nights.before(day, settings.against_nights))
-        for name, value in own.items():
-            if name.startswith(INDEX) or name in _OF_ALL_FEATURES or np.isnan(value):
-                continue
-            off = how_unusual(value, usual.get(name, np.zeros(0)), _LEAST)
-            if off >= settings.unusual:
-                lowest, highest = float(np.nanmin(usual[name])), float(np.nanmax(usual[name]))
-                level = ERROR if off >= 3 * settings.unusual else WARN
-                said.append((level, f"{name} is {value:.4f}, in the nights before {lowest:.4f} to {highest:.4f}"))
-        _write(workspace, part, day, own)
+        before = nights.before(day, settings.against_nights)
+        since, told = _unusual(settings, own, drift_figures(workspace, part, before), before, day)
+        # Alerts that another model or another budget gives are news for once.
+        own, said = {**own, **(since if part == OF_SEQUENCES else {})}, [*said, *told]
+        write_figures(workspace, part, day, own)
         level = max((level for level, _ in said), default=FINE)
         found.append(Drift(day, rows, level, own, [text for _, text in sorted(said, key=lambda one: -one[0])]))
     return found
 
 
-def drift_figures(workspace: Workspace, part: str, days: Iterable[int]) -> pa.Table:
-    """The figures on disk of some dates: date, figure, value."""
-    return workspace.drift(part).read(days)
+def _unusual(
+    settings: DriftSection, figures: Mapping[str, float], past: pa.Table, before: Sequence[int], day: int
+) -> tuple[dict[str, float], list[tuple[int, str]]]:
+    """Of the figures of a date that are single: since when those drift that do, and what there is to tell of those that
+    are unusual. A figure drifts from the night on which that is an error, and until it is not even unusual: these nights
+    do not say what is usual. past: the figures of the nights before."""
+    usual, last = usual_figures(past, before), drifting_since(drifting_in(past), before)
+    since, told = {}, []
+    for name, value in figures.items():
+        if not is_single(name) or name in _OF_ALL_FEATURES or np.isnan(value):
+            continue
+        off = how_unusual(value, usual.get(name, np.zeros(0)), _LEAST)
+        if not off >= settings.unusual:
+            continue
+        lowest, highest = float(np.nanmin(usual[name])), float(np.nanmax(usual[name]))
+        words = f"{name} is {value:.4f}, in the nights before {lowest:.4f} to {highest:.4f}"
+        if off >= 3 * settings.unusual or name in last:
+            since[f"{SINCE}{name}"] = float(last.get(name, day))
+        told.append((ERROR if off >= 3 * settings.unusual else WARN, words))
+    return since, told
 
 
 def drift_over_time(workspace: Workspace) -> DriftOverTime:
@@ -130,53 +154,12 @@ def drift_over_time(workspace: Workspace) -> DriftOverTime:
     tables = []
     for part in (OF_SEQUENCES, OF_SCORES):
         table = drift_figures(workspace, part, workspace.drift(part).days()[-_PLOTTED:]).to_pandas()
-        tables.append(table[~table["figure"].astype(str).str.startswith(INDEX)])
+        tables.append(table[np.array([is_single(name) for name in table["figure"].astype(str)], dtype=bool)])
     long = pd.concat(tables).astype({"figure": str})
     figures = long.pivot(index="date", columns="figure", values="value").sort_index()
     return DriftOverTime(
         figures.index.to_numpy().astype("datetime64[D]"), {name: figures[name].to_numpy() for name in figures}
     )
-
-
-def _usual(workspace: Workspace, part: str, nights: Sequence[int]) -> dict[str, np.ndarray]:
-    """The figures of the nights before, by name."""
-    table = drift_figures(workspace, part, nights)
-    names = dictionary_array(table.column("figure"))
-    codes, values = dictionary_codes(names), table.column("value").to_numpy()
-    return {name: values[codes == code] for code, name in enumerate(names.dictionary.to_pylist())}
-
-
-class _Nights:
-    """The dates that have enough rows to say something; each is counted once."""
-
-    def __init__(self, workspace: Workspace) -> None:
-        self._store, self._lowest = workspace.enriched, workspace.configuration.drift.lowest_rows
-        self._days = self._store.days()
-        self._rows: dict[int, int] = {}
-
-    def rows(self, day: int) -> int:
-        if day not in self._rows:
-            self._rows[day] = self._store.rows(day) or 0
-        return self._rows[day]
-
-    def before(self, day: int, count: int) -> list[int]:
-        """The last ones before a day, none of them long before it."""
-        found: list[int] = []
-        for one in reversed(self._days[: bisect_left(self._days, day)]):
-            if len(found) == count or one < day - 3 * count:
-                break
-            if self.rows(one) >= self._lowest:
-                found.append(one)
-        return found[::-1]
-
-
-def _write(workspace: Workspace, part: str, day: int, figures: dict[str, float]) -> None:
-    store = workspace.drift(part)
-    names = pa.array(list(figures), pa.string()).dictionary_encode()
-    date = pa.array([day] * len(figures), pa.int32()).cast(pa.date32())
-    values = pa.array(list(figures.values()), pa.float64())
-    table = pa.table([date, names, values], schema=store.schema.remove_metadata())
-    store.write(table, np.full(len(table), day), [day])
 
 
 def _share(column: pa.ChunkedArray) -> float:
@@ -187,13 +170,16 @@ def _share(column: pa.ChunkedArray) -> float:
 
 
 def _features(
-    workspace: Workspace, day: int, learnt: Learnt, nights: _Nights
+    workspace: Workspace, day: int, features: FeatureNights, nights: JudgedNights
 ) -> tuple[dict[str, float], list[tuple[int, str]]]:
-    settings = workspace.configuration.drift
-    compared = compare_features(workspace, [*nights.before(day, max(settings.nights) - 1), day], learnt)
+    settings = features.settings
+    before = nights.before(day, features.needed)
+    drifting = drifting_in(drift_figures(workspace, OF_SEQUENCES, before))
+    compared = features.compare([*before, day], drifting)
     figures, said = dict(compared.figures), []
     for one in compared.drifted:
         said.append((ERROR if one.sure and one.index >= settings.index_error else WARN, one.in_words()))
+        figures[f"{SINCE}{one.name}"] = float(one.since)
     indices = [value for name, value in figures.items() if name.startswith(INDEX)]
     if indices:
         drifted, highest = _OF_ALL_FEATURES
@@ -201,14 +187,49 @@ def _features(
     return figures, said
 
 
+@dataclass(frozen=True)
+class Lasting:
+    """A feature or another figure that has drifted for many nights. since: the first of them."""
+
+    name: str
+    nights: int
+    since: int
+
+    def in_words(self) -> str:
+        return f"{self.name} has drifted for {self.nights} nights, since {date_text(self.since)}"
+
+
+def lasting_drift(workspace: Workspace) -> list[Lasting]:
+    """What has drifted in as many of the newest nights as the configuration says, the first ones first: the figures of
+    sequences, and features that tell how goods move. What tells of the goods in flight comes and goes with them.
+
+    Nights whose figures are not there yet are judged.
+    """
+    settings, nights = workspace.configuration.drift, JudgedNights(workspace)
+    newest = nights.newest()
+    if newest is None or learnt_from(workspace) is None:
+        return []
+    there = set(workspace.drift(OF_SEQUENCES).days())
+    recent = [*nights.before(newest, settings.lasting_nights - 1), newest]
+    sequences_drift(workspace, [day for day in recent if day not in there])
+    of_goods = {name for name, is_one in zip(FEATURE_NAMES, OF_GOODS, strict=True) if is_one}
+    found = []
+    for name, since in drifting_in(drift_figures(workspace, OF_SEQUENCES, [newest])).get(newest, {}).items():
+        lasts = sum(since <= day for day in nights.before(newest, settings.against_nights)) + 1
+        if lasts >= settings.lasting_nights and name.split("_", 1)[-1] not in of_goods:
+            found.append(Lasting(name, lasts, since))
+    return sorted(found, key=lambda one: one.since)
+
+
 # ------------------------------------------------------------------ places, products, lots, journeys
 
 
 def _unseen(workspace: Workspace, day: int, learnt: Learnt | None) -> dict[str, float]:
-    """Share of a date's rows at places, of products and of lots that were not seen before."""
+    """Share of a date's rows at places, of products and of lots that were not seen before; of dates that the model has
+    learnt from, of lots alone."""
     places, products, place, product = places_and_products(workspace, [day])
     found = {}
-    if learnt is not None:
+    if learnt is not None and day > learnt.last:
         new_place = np.array([name not in learnt.places for name in places], dtype=bool)
         new_product = np.array([name not in learnt.products for name in products] + [False], dtype=bool)
         found = {
@@ -239,7 +260,7 @@ def _went_silent(workspace: Workspace, days: Sequence[int]) -> dict[int, float]:
 
 def shown(drift: Drift) -> dict[str, Any]:
     """The figures of a date that stand in the page: all but the index of each feature, of which the highest."""
-    single = {name: value for name, value in drift.figures.items() if not name.startswith(INDEX)}
+    single = {name: value for name, value in drift.figures.items() if is_single(name)}
     highest = sorted(((value, name) for name, value in drift.figures.items() if name.startswith(INDEX)), reverse=True)[
         :10
     ]

@@ -1,205 +1,211 @@
 """How far the features of a night are from those that the model in service has learnt from. No Dagster here.
 
-What it has learnt from is kept beside it, in few numbers (`evaluation.drift.Reference`).
+What it has learnt from is `learnt`'s to say. A feature drifts from the night on which it is farther from that than
+chance explains, and than it was in the nights before by much; it goes on until it is so by less.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow.compute as pc
 
-from barcode_pipeline.alerts.journey_words import place_words
 from barcode_pipeline.configuration import DriftSection
-from barcode_pipeline.errors import UserError
-from barcode_pipeline.evaluation.drift import Reference, Shift, feature_shift, learn_reference, shipment_rows
-from barcode_pipeline.events.codes import lot_names
-from barcode_pipeline.events.files import written_beside
+from barcode_pipeline.drift_nights import INDEX, Drifting, drifting_since
+from barcode_pipeline.evaluation.drift import (
+    FEWEST_NIGHTS,
+    Counts,
+    count_shipments,
+    feature_shift,
+    how_unusual,
+    shipment_rows,
+    stretch_indices,
+)
 from barcode_pipeline.events.hashes import lot_hashes
 from barcode_pipeline.events.steps import DIRECTION_NAMES
 from barcode_pipeline.events.text import dictionary_array, dictionary_codes
-from barcode_pipeline.events.times import day_of
-from barcode_pipeline.models.ordinary import STEP_NUMBERS, step_numbers
+from barcode_pipeline.events.times import date_text
+from barcode_pipeline.learnt import NEAR_SECONDS, Learnt, steps_and_kinds
+from barcode_pipeline.sequences.feature_groups import FEATURE_GROUPS
 from barcode_pipeline.sequences.features import FEATURE_NAMES
-from barcode_pipeline.sequences.split import TRAIN
 from barcode_pipeline.sequences.tables import feature_matrix
-from barcode_pipeline.sequences.training_set import TrainingSet, read_training_set
 from barcode_pipeline.workspace import Workspace
 
 KINDS = (*DIRECTION_NAMES, "transport")
 """Events whose features are compared by themselves: by direction, arrivals on a known route apart. A longer way shows
 in transports, a longer stay in departures; among all others neither would."""
-INDEX = "index_"
-"""What the figure of a kind and feature begins with: `index_transport_transit_deviation`."""
-_PLACES_FROM_DAYS = 60
-"""Days before the newest learnt from whose places and products count as known."""
-_MOST_ROWS = 400_000
-_ROUTE_KNOWN = FEATURE_NAMES.index("route_known")
-_NEAR_SECONDS = 3600
-"""Rows of a lot and step with no longer gap between them are one shipment."""
+WIDTHS = 2.0
+"""How many times `drift.unusual` a feature has to be outside the range of the nights before, to begin with: with their
+kinds there are four hundred of them, where of other figures there are twenty."""
 _WATCHED = np.isin(FEATURE_NAMES, ("log_hours_since_previous", "transit_deviation"))
 """Slower or faster goods are what a model minds most: these are judged each by itself. Of all others together one in
 `chance` may be wrong."""
+OF_GOODS = np.isin(
+    FEATURE_NAMES,
+    [name for group in ("age", "journey", "made", "lot_site", "lot_way", "lot_pace") for name in FEATURE_GROUPS[group]],
+)
+"""What tells how old the goods in flight are and how far their lots have come, not how they move. Night after night it
+wanders with them, and no test by lots knows by how much: it is compared with the nights right before. Of all others the
+nights before end where two of the longest stretch begin, or a change that comes into a stretch night by night would be
+what is usual by the time that it is seen."""
+_LEAST = 0.02
+"""A range of indices that is narrower stands for one of so much."""
 
 
 @dataclass(frozen=True)
 class Drifted:
-    """A feature of a kind of event that has drifted. sure: chance is ruled out for all features taken together."""
+    """A feature of a kind of event that drifts. sure: chance is ruled out for all features taken together. usual:
+    lowest and highest index of the nights before. since: the first night."""
 
     kind: str
     feature: int
     index: float
     sure: bool
+    usual: tuple[float, float]
+    since: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}_{FEATURE_NAMES[self.feature]}"
 
     def in_words(self) -> str:
-        return f"{FEATURE_NAMES[self.feature]} ({self.kind}): population stability index {self.index:.2f} of training"
+        return (
+            f"{FEATURE_NAMES[self.feature]} ({self.kind}): population stability index {self.index:.2f} of training, in "
+            f"the nights before {self.usual[0]:.2f} to {self.usual[1]:.2f}; drifts since {date_text(self.since)}"
+        )
 
 
 @dataclass(frozen=True)
 class Compared:
-    """figures: the population stability index of each kind and feature, and the share of shipments whose step was
-    hardly learnt, which are not compared. drifted: the surest first."""
+    """figures: the population stability index of each kind and feature over the shortest stretch of nights, and the
+    share of shipments whose step was hardly learnt, which are not compared. drifted: the surest first."""
 
     figures: dict[str, float]
     drifted: list[Drifted]
 
 
 @dataclass(frozen=True)
-class Learnt:
-    """What the model in service has learnt from. places, products: names."""
+class Shipments:
+    """A row per shipment of a night. values: (N, F) float32. step, kind, lot: (N,). unknown: the share of the night's
+    shipments that are left out, their step being hardly learnt."""
 
-    features: Reference
-    places: frozenset[str]
-    products: frozenset[str]
-
-
-def learnt_from(workspace: Workspace) -> Learnt | None:
-    """Of the model in service: kept beside it, and made where another model is in service; None without one."""
-    if not workspace.model_pointer.exists():
-        return None
-    of = {"model": workspace.model_pointer.read_text(), "features": list(FEATURE_NAMES)}
-    path = workspace.models / "drift" / "learnt_from.npz"
-    try:
-        with np.load(path) as kept:
-            if json.loads(str(kept["of"])) == of:
-                return Learnt(
-                    Reference(kept["edges"], kept["expected"], kept["shipments"]),
-                    frozenset(kept["places"].tolist()),
-                    frozenset(kept["products"].tolist()),
-                )
-    except (OSError, ValueError, KeyError, EOFError):
-        pass
-    made = _learn(workspace)
-    if made is not None:
-        with written_beside(path) as beside, beside.open("wb") as stream:
-            np.savez(
-                stream,
-                of=json.dumps(of),
-                edges=made.features.edges,
-                expected=made.features.expected,
-                shipments=made.features.shipments,
-                places=np.array(sorted(made.places), np.str_),
-                products=np.array(sorted(made.products), np.str_),
-            )
-    return made
+    values: np.ndarray
+    step: np.ndarray
+    kind: np.ndarray
+    lot: np.ndarray
+    unknown: float
 
 
-def _learn(workspace: Workspace) -> Learnt | None:
-    training_set = _newest_training_set(workspace)
-    if training_set is None:
-        return None
-    rows = np.flatnonzero(np.asarray(training_set.part) == TRAIN)
-    # Whole runs of rows, so that not every page of the file is read.
-    pieces = np.array_split(rows, max(1, len(rows) // 1000))
-    rows = np.concatenate(pieces[:: max(1, len(rows) // _MOST_ROWS)])
-    values = np.asarray(training_set.features[rows], dtype=np.float32)
-    step, _ = _steps_and_kinds(values)
-    lot, time = np.asarray(training_set.lot)[rows], np.asarray(training_set.time)[rows]
-    of_shipment = shipment_rows(lot, step, time, _NEAR_SECONDS)
-    reference = learn_reference(values[of_shipment], step[of_shipment], 2 * STEP_NUMBERS)
-    last = int(day_of(np.asarray(training_set.time)[rows].max())) if len(rows) else 0
-    days = [day for day in workspace.enriched.days() if last - _PLACES_FROM_DAYS < day <= last]
-    places, products, _, _ = places_and_products(workspace, days)
-    return Learnt(reference, frozenset(places), frozenset(products))
+class FeatureNights:
+    """Nights as they are compared with what was learnt; each is read once."""
 
+    def __init__(self, workspace: Workspace, learnt: Learnt) -> None:
+        self._workspace, self._learnt = workspace, learnt
+        self.settings = workspace.configuration.drift
+        self._shipments: dict[int, Shipments] = {}
+        self._counts: dict[int, Counts] = {}
 
-def _newest_training_set(workspace: Workspace) -> TrainingSet | None:
-    found = []
-    for folder in (workspace.training, workspace.night_training):
-        try:
-            found.append(read_training_set(folder))
-        except UserError:
-            continue
-    return max(found, key=lambda one: str(one.about.get("last_date")), default=None)
+    @property
+    def needed(self) -> int:
+        """Nights before one that say all that is asked of it."""
+        return self.settings.against_nights + 3 * max(self.settings.nights)
 
+    def counts(self, day: int) -> Counts:
+        if day not in self._counts:
+            one = self.shipments(day)
+            self._counts[day] = count_shipments(self._learnt.features, one.values, one.step, one.kind, len(KINDS))
+        return self._counts[day]
 
-def compare_features(workspace: Workspace, nights: Sequence[int], learnt: Learnt) -> Compared:
-    """Compare the last of some nights, together with so many before it as the configuration says, with training.
+    def shipments(self, day: int) -> Shipments:
+        if day not in self._shipments:
+            self._shipments[day] = self._read(day)
+        return self._shipments[day]
 
-    nights: with enough rows, ascending. The figures are those of the shortest stretch of nights; a longer one sees what
-    is too small for a single night.
-    """
-    settings = workspace.configuration.drift
-    table = workspace.sequences.read(nights[-max(settings.nights) :], ("epc_code", "event_time", "features"))
-    codes = dictionary_array(table.column("epc_code"))
-    lot = np.append(lot_hashes(codes.dictionary), np.uint64(0))[dictionary_codes(codes)]
-    values = feature_matrix(table)
-    step, kind = _steps_and_kinds(values)
-    time = table.column("event_time").to_numpy().astype("datetime64[s]").astype(np.int64)
-    rows = shipment_rows(lot, step, time, _NEAR_SECONDS)
-    known = learnt.features.knows(step[rows])
-    figures = {"unseen_steps": float(1 - known.mean())}
-    rows = rows[known]
-    found: dict[tuple[str, int], Drifted] = {}
-    for count in sorted(settings.nights):
-        some = rows[day_of(time[rows]) >= nights[-count:][0]]
-        for place, word in enumerate(KINDS):
-            chosen = some[kind[some] == place]
-            if len(chosen) < settings.fewest_shipments:
+    def _read(self, day: int) -> Shipments:
+        table = self._workspace.sequences.read([day], ("epc_code", "event_time", "features"))
+        codes = dictionary_array(table.column("epc_code"))
+        lot = np.append(lot_hashes(codes.dictionary), np.uint64(0))[dictionary_codes(codes)]
+        values = feature_matrix(table)
+        step, kind = steps_and_kinds(values)
+        time = table.column("event_time").to_numpy().astype("datetime64[s]").astype(np.int64)
+        rows = shipment_rows(lot, step, time, NEAR_SECONDS)
+        known = self._learnt.features.knows(step[rows])
+        unknown = float(1 - known.mean()) if len(rows) else 0.0
+        rows = rows[known]
+        return Shipments(values[rows].astype(np.float32), step[rows], kind[rows], lot[rows], unknown)
+
+    def compare(self, nights: Sequence[int], drifting: Drifting) -> Compared:
+        """Compare the last of some nights, together with so many before it as the configuration says, with what was
+        learnt, and with how the nights before compare.
+
+        nights: with enough rows, ascending. drifting: what drifted in them and since when, by night. A longer stretch
+        sees what is too small for a single night.
+        """
+        settings, tonight = self.settings, nights[-1]
+        figures = {"unseen_steps": self.shipments(tonight).unknown}
+        found: dict[str, Drifted] = {}
+        for length in sorted(settings.nights):
+            if len(nights) < length:
                 continue
-            shift = feature_shift(learnt.features, values[chosen].astype(np.float32), step[chosen], lot[chosen])
-            if count == min(settings.nights):
-                figures |= {
-                    f"{INDEX}{word}_{name}": float(v) for name, v in zip(FEATURE_NAMES, shift.index, strict=True)
-                }
-            for one in _drifted(settings, shift, word):
-                before = found.get((word, one.feature))
-                found[word, one.feature] = one if before is None or one.sure > before.sure else before
-    return Compared(figures, sorted(found.values(), key=lambda one: (-one.sure, -one.index)))
+            index = stretch_indices([self.counts(day) for day in nights], length, settings.fewest_shipments)
+            ends = np.array(nights[length - 1 :])
+            for place, word in enumerate(KINDS):
+                if np.isnan(index[-1, place]).any():
+                    continue
+                if length == min(settings.nights):
+                    named = zip(FEATURE_NAMES, index[-1, place].tolist(), strict=True)
+                    figures |= {f"{INDEX}{word}_{name}": value for name, value in named}
+                for one in self._drifted(nights[-length:], ends, index[:, place], place, drifting):
+                    before = found.get(one.name)
+                    found[one.name] = one if before is None or one.sure > before.sure else before
+        return Compared(figures, sorted(found.values(), key=lambda one: (-one.sure, -one.index)))
+
+    def _drifted(
+        self,
+        stretch: Sequence[int],
+        ends: np.ndarray,
+        index: np.ndarray,
+        kind: int,
+        drifting: Drifting,
+    ) -> list[Drifted]:
+        """The features of a kind that drift over a stretch of nights. ends: (D,), the nights on which stretches of that
+        length end, the last of them tonight. index: (D, F)."""
+        settings, word, tonight = self.settings, KINDS[kind], int(ends[-1])
+        likely, sure = self._unlike(stretch, kind)
+        last = drifting_since(drifting, ends[:-1].tolist())
+        begins = likely & (index[-1] >= settings.index_warn)
+        goes_on = np.array([f"{word}_{name}" in last for name in FEATURE_NAMES])
+        found = []
+        for feature in np.flatnonzero(begins | goes_on):
+            name = f"{word}_{FEATURE_NAMES[feature]}"
+            quiet = np.array([name not in drifting.get(int(day), {}) for day in ends])
+            usual = _usual(index[:, feature], quiet, 0 if OF_GOODS[feature] else 2 * max(settings.nights), settings)
+            if len(usual) < FEWEST_NIGHTS:
+                continue
+            now = float(index[-1, feature])
+            off = how_unusual(now, usual, _LEAST)
+            least = settings.unusual * (1 if goes_on[feature] else WIDTHS)
+            if off >= least:
+                range_ = float(usual.min()), float(usual.max())
+                since = last.get(name, tonight)
+                found.append(Drifted(word, int(feature), now, bool(sure[feature]), range_, since))
+        return found
+
+    def _unlike(self, stretch: Sequence[int], kind: int) -> tuple[np.ndarray, np.ndarray]:
+        """(features of a kind that chance alone hardly makes so different, those that it does not), (F,) bool each."""
+        some = [self.shipments(day) for day in stretch]
+        chosen = [one.kind == kind for one in some]
+        values, step, lot = (
+            np.concatenate([getattr(one, name)[rows] for one, rows in zip(some, chosen, strict=True)])
+            for name in ("values", "step", "lot")
+        )
+        shift, chance = feature_shift(self._learnt.features, values, step, lot), self.settings.chance
+        sure = np.minimum(shift.chance, shift.moved) < chance / (len(FEATURE_NAMES) * len(KINDS))
+        return sure | (_WATCHED & (shift.moved < chance)), sure
 
 
-def _drifted(settings: DriftSection, shift: Shift, word: str) -> list[Drifted]:
-    sure = np.minimum(shift.chance, shift.moved) < settings.chance / (len(FEATURE_NAMES) * len(KINDS))
-    likely = sure | (_WATCHED & (shift.moved < settings.chance))
-    # Of a few shipments an index is easily high: where chance is not ruled out by far, it is no error.
-    return [
-        Drifted(word, int(feature), float(shift.index[feature]), bool(sure[feature]))
-        for feature in np.flatnonzero(likely & (shift.index >= settings.index_warn))
-    ]
-
-
-def _steps_and_kinds(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(step of each event, on a known route apart from others, its place in `KINDS`). values: (N, F)."""
-    step, transport = step_numbers(values), values[:, _ROUTE_KNOWN] > 0
-    kind = np.where(transport, len(DIRECTION_NAMES), step % len(DIRECTION_NAMES))
-    return step + STEP_NUMBERS * transport, kind
-
-
-def places_and_products(
-    workspace: Workspace, days: Sequence[int]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """(distinct places, distinct products of well-formed codes, place of each row, product of each row or -1)."""
-    columns = ("epc_code", "location_id", "location_text", "scan_location", "site_name")
-    table = workspace.enriched.read(days, columns)
-    frame = table.select(columns[1:]).to_pandas()
-    places, place = np.unique(place_words(frame).astype(str), return_inverse=True)
-    codes = dictionary_array(table.column("epc_code"))
-    product = pc.struct_field(
-        pc.extract_regex(lot_names(codes.dictionary), r"^(?P<product>[^.]*\.[^.]*)\.[^.]*$"), "product"
-    ).dictionary_encode()
-    of_code = pc.fill_null(product.indices, -1).to_numpy(zero_copy_only=False)
-    of_row = np.append(of_code, -1)[dictionary_codes(codes)]
-    return places, np.array(product.dictionary.to_pylist(), dtype=object), place, of_row
+def _usual(index: np.ndarray, quiet: np.ndarray, apart: int, settings: DriftSection) -> np.ndarray:
+    """The indices of the last nights, but for the last `apart` ones and tonight, on which a feature did not drift."""
+    before = index[: max(0, len(index) - 1 - apart)][quiet[: max(0, len(index) - 1 - apart)]]
+    return before[~np.isnan(before)][-settings.against_nights :]

@@ -18,15 +18,16 @@ from scipy.special import expit
 from barcode_pipeline.admission import cut_of
 from barcode_pipeline.chain import make_split
 from barcode_pipeline.constant_features import unlikely_constants
+from barcode_pipeline.drifting import lasting_drift
 from barcode_pipeline.errors import UserError
-from barcode_pipeline.events.times import day_number
+from barcode_pipeline.events.times import date_text, day_number
 from barcode_pipeline.feedback import judged_in
 from barcode_pipeline.learning import TrainedModel, admitted, material_of, train_model
 from barcode_pipeline.learnt import learnt_from
 from barcode_pipeline.models.compute import Compute
 from barcode_pipeline.models.lstm import LstmModel
 from barcode_pipeline.models.registry import ModelRegistry
-from barcode_pipeline.night_split import make_night_split
+from barcode_pipeline.night_split import judging_window, make_night_split
 from barcode_pipeline.nightly import ALL_EVENTS, SOME_LOTS, fits, note_model, note_training_set
 from barcode_pipeline.sequences.features import FEATURE_NAMES
 from barcode_pipeline.sequences.split import TRAIN, VALIDATION
@@ -59,7 +60,19 @@ def needs_full_training(workspace: Workspace, reasons: Sequence[str] = ()) -> li
     # A model of other settings that was not let in is not tried again every night.
     if not fits(workspace, "lstm_model"):
         return ["features or settings are others than those of the last training", *reasons]
-    return list(reasons)
+    return [*_drift(workspace, registry), *reasons]
+
+
+def _drift(workspace: Workspace, registry: ModelRegistry) -> list[str]:
+    """What has drifted for many nights, in words, until a model has been trained from nothing that has learnt from such
+    a night, let in or not; and no sooner than one can."""
+    first = judging_window(workspace).first
+    learnt_to = max((one.trained_to or "" for one in registry.entries() if one.start == "nothing"), default="")
+    return [
+        one.in_words()
+        for one in lasting_drift(workspace)
+        if one.since < first and learnt_to[:10] < date_text(one.since)
+    ]
 
 
 def make_training_set(workspace: Workspace, start: Start, reasons: Sequence[str] = ()) -> dict[str, object]:
@@ -142,7 +155,7 @@ def stuck_features(workspace: Workspace, lesson: Lesson, training_set: TrainingS
     told = [name for name in names if name not in workspace.configuration.gate.may_be_constant]
     if not told:
         return ""
-    return f"the night's lesson has one value of {', '.join(told)} on nearly all its events, where what was learnt varies"
+    return f"the night's lesson has one value of {', '.join(told)} on nearly all its events: what was learnt varies"
 
 
 def night_lesson(workspace: Workspace, champion: LstmModel, training_set: TrainingSet) -> tuple[Lesson, Material]:

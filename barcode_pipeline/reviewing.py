@@ -161,14 +161,16 @@ def kept_review(questions: Sequence[dict[str, Any]], made_at: str, model: str) -
 
 
 def read_kept_review(path: Path) -> KeptReview:
-    """The list in a `REVIEW_FILE`; `UserError` where there is none."""
+    """The list in a `REVIEW_FILE`; `UserError` where there is none. Clients of the live API read it: it names no folder
+    beyond the project."""
+    name = "/".join(path.parts[-3:])
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         return KeptReview(found["made_at"], found["model"], list(found["questions"]))
     except FileNotFoundError:
-        raise UserError(f"There is no {path}: run `make run`, or `barcode-pipeline evaluate`.") from None
+        raise UserError(f"There is no {name}: run `make run`, or `barcode-pipeline evaluate`.") from None
     except (ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{path} cannot be read ({error!r}): run `barcode-pipeline evaluate`.") from error
+        raise UserError(f"{name} cannot be read ({error!r}): run `barcode-pipeline evaluate`.") from error
 
 
 def answered(questions: Sequence[dict[str, Any]], verdicts: pa.Table, sites: Sites) -> np.ndarray:

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,9 @@ from barcode_pipeline.models.passes import DistinctPasses
 from benchmarks import __main__ as benchmarks
 from benchmarks.nightly import Ground
 from benchmarks.results import Figure, table, write_results
+from benchmarks.serving import EVENTS
+from benchmarks.soak import bodies as soak_bodies
+from benchmarks.soak import by_piece
 from benchmarks.training import a_fifth_of_every_pass, padded_windows
 from benchmarks.whole_run import memory_of_session
 from benchmarks.worlds import Worlds
@@ -97,6 +101,29 @@ def test_names_come_by_spaces_or_commas_and_a_function_runs_once() -> None:
     everything += ["serving", "history_stores", "nightly"]
     assert chosen() == everything
     assert chosen("nightly_seconds_730") == ["nightly_730"], "by name alone"
+    assert chosen("soak", "soak_mb_per_minute") == ["soak"]
+
+
+def test_the_soak_sends_a_world_over_and_over_as_other_goods() -> None:
+    rows = [{"epc_code": f"001.8804823.1203199.150002.20250701.{n:09}", "event_time": "x"} for n in range(70)]
+    rows += [{"epc_code": None, "event_time": "x"}, {"epc_code": "BROKEN", "event_time": "x"}]
+    sent = [row for body in islice(soak_bodies(rows), 6) for row in json.loads(body)["data"]]
+    assert [row["event_id"] for row in sent] == list(range(300))
+    codes = [row["epc_code"] for row in sent if row["epc_code"] not in (None, "BROKEN")]
+    assert len(set(codes)) == len(codes) > 280 and codes[:70] == [row["epc_code"] for row in rows[:70]]
+    assert all(len(code) == len(codes[0]) for code in codes)
+
+
+def test_the_soak_tells_its_pieces_apart() -> None:
+    moment = np.arange(0, 100, 0.1)
+    answered = np.stack([moment, np.where(moment < 50, 5.0, 7.0)], axis=1)
+    memory = np.stack([np.arange(100), np.full(100, 300.0), np.arange(100) + 200.0, np.full(100, 150.0)], axis=1)
+    pieces = by_piece(answered, memory, 100)
+    assert [piece["to_second"] for piece in pieces] == list(range(10, 101, 10))
+    assert [piece["p50_ms"] for piece in pieces] == [5.0] * 5 + [7.0] * 5
+    assert pieces[0]["events_per_second"] == 10 * EVENTS and pieces[3]["pss_mb"] == 234.5 and pieces[9]["own_mb"] == 150
+    with pytest.raises(UserError, match="Nothing was answered from second 50"):
+        by_piece(answered[:500], memory, 100)
 
 
 def test_the_short_history_has_the_journeys_of_the_new_day(tmp_path: Path) -> None:

@@ -6,12 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from barcode_pipeline.drift_nights import OF_SCORES, OF_SEQUENCES, drift_figures
 from barcode_pipeline.drifting import (
     ERROR,
     FINE,
-    OF_SCORES,
-    OF_SEQUENCES,
-    drift_figures,
     drift_over_time,
     in_words,
     scores_drift,
@@ -21,7 +19,7 @@ from barcode_pipeline.drifting import (
 from barcode_pipeline.evaluation.drift_plot import drift_png
 from barcode_pipeline.events.formats import ALERTS, LABELS, PROBABILITIES
 from barcode_pipeline.events.times import date_text
-from barcode_pipeline.feature_drift import learnt_from
+from barcode_pipeline.learnt import learnt_from
 from barcode_pipeline.sequences.features import FEATURE_NAMES
 from barcode_pipeline.sequences.tables import SEQUENCES_SCHEMA, feature_matrix
 from barcode_pipeline.workspace import Workspace

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from barcode_pipeline.errors import UserError
@@ -19,6 +20,7 @@ from benchmarks.quiet import watch_others
 from benchmarks.results import RESULTS, Figure, table, write_results
 from benchmarks.rules import rules_events_per_second
 from benchmarks.serving import serving
+from benchmarks.soak import SECONDS, soak
 from benchmarks.training import train_speedup
 from benchmarks.whole_run import whole_run
 from benchmarks.worlds import Worlds
@@ -43,26 +45,34 @@ FIGURES: dict[str, Measure] = {
     "nightly_seconds": nightly,
     "disk_mb_per_night": nightly,
     "nightly_seconds_730": nightly_730,
+    "soak": soak,
+    "soak_mb_per_minute": soak,
 }
 """Which function measures a figure; one function may measure several at once."""
 
-BY_NAME_ALONE = {"nightly_seconds_730"}
+BY_NAME_ALONE = {"nightly_seconds_730", "soak", "soak_mb_per_minute"}
 """Figures that take too long to be measured with all others."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure; 0 where it ended well, 2 where the user has to put something right, 130 where it was stopped."""
     parser = argparse.ArgumentParser(prog="benchmarks", description="Measure the figures of this project.")
+    others = ", ".join(name for name in FIGURES if name in BY_NAME_ALONE)
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"one of {', '.join(FIGURES)} (default: all but the last)"
+        "names", nargs="*", metavar="NAME", help=f"one of {', '.join(FIGURES)} (default: all but {others})"
     )
     parser.add_argument(
         "--events", type=int, metavar="N", help="try it on another number of events: nothing is noted in results.json"
     )
+    parser.add_argument(
+        "--soak-seconds", type=float, metavar="S", help=f"try the soak for S seconds in place of {SECONDS}; likewise"
+    )
     chosen = parser.parse_args(arguments)
     try:
         measures = chosen_measures(chosen.names)
-        results = RESULTS if chosen.events is None else None
+        if chosen.soak_seconds:
+            measures = [partial(soak, seconds=chosen.soak_seconds) if one is soak else one for one in measures]
+        results = RESULTS if chosen.events is None and chosen.soak_seconds is None else None
         with tempfile.TemporaryDirectory(prefix="barcode_benchmarks_") as folder:
             worlds = Worlds(Path(folder), chosen.events) if chosen.events else Worlds(Path(folder))
             figures = measure_all(measures, worlds, results)

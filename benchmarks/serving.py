@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,17 +50,17 @@ _PATH = "/api/manager/export-and-analyze-async/lstm"
 
 def serving(worlds: Worlds) -> dict[str, Figure]:
     """All figures of the live API."""
-    workspace = _filled(worlds, "api", worlds.events)
-    few = _filled(worlds, "api_few", worlds.events, FEW_EPCS)
+    workspace = filled(worlds, "api", worlds.events)
+    few = filled(worlds, "api_few", worlds.events, FEW_EPCS)
     ratios, latencies = [], []
     for round_ in range(3):
-        with _served(workspace) as port:
+        with served(workspace) as (port, _):
             many_ms = _latency(workspace, port, REQUESTS, seed=round_)
-        with _served(few) as port:
+        with served(few) as (port, _):
             few_ms = _latency(few, port, REQUESTS, seed=round_)
         latencies.append(many_ms)
         ratios.append(float(np.median(many_ms["ms"]) / np.median(few_ms["ms"])))
-    with _served(workspace) as port:
+    with served(workspace) as (port, _):
         speeds = [_throughput(workspace, port, seed=10 + round_) for round_ in range(3)]
         stages = _stages(port)
     p50s, p99s = ([float(np.percentile(some["ms"], p)) for some in latencies] for p in (50, 99))
@@ -88,7 +88,7 @@ def serving(worlds: Worlds) -> dict[str, Figure]:
     }  # fmt: skip
 
 
-def _filled(worlds: Worlds, purpose: str, events: int, epcs: int | None = None) -> Workspace:
+def filled(worlds: Worlds, purpose: str, events: int, epcs: int | None = None) -> Workspace:
     """A project with a model and a filled history; of some EPCs alone where `epcs` is given."""
     trained = worlds.workspace("api_model", min(events, _TRAINING_EVENTS)) if not _model(worlds) else None
     if trained is not None:
@@ -131,8 +131,8 @@ def _keep_epcs(workspace: Workspace, epcs: int) -> None:
 
 
 @contextmanager
-def _served(workspace: Workspace) -> Iterator[int]:
-    """The service in a process of its own, over a copy of the filled history; its port."""
+def served(workspace: Workspace) -> Iterator[tuple[int, int]]:
+    """The service in a process of its own, over a copy of the filled history: its port, and the process."""
     file = history_file(workspace)
     kept = file.with_name("filled")
     if not kept.exists():
@@ -147,7 +147,7 @@ def _served(workspace: Workspace) -> Iterator[int]:
         process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stderr=log)
     try:
         _wait_until_ready(port, process)
-        yield port
+        yield port, process.pid
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait()
@@ -256,7 +256,8 @@ def _load(port: int, bodies: list[bytes], clients: int, seconds: float | None) -
     return found
 
 
-async def _client(port: int, bodies: Iterator[bytes], until: float | None, ms: list[float]) -> None:
+async def client(port: int, bodies: Iterator[bytes], until: float | None, note: Callable[[float], None]) -> None:
+    """Send one request after the other, and note the ms of each."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for body in bodies:
         started = time.perf_counter()
@@ -269,7 +270,7 @@ async def _client(port: int, bodies: Iterator[bytes], until: float | None, ms: l
             raise RuntimeError(answer.decode())
         length = next(line for line in answer.lower().split(b"\r\n") if line.startswith(b"content-length"))
         await reader.readexactly(int(length.split(b":")[1]))
-        ms.append(1000 * (time.perf_counter() - started))
+        note(1000 * (time.perf_counter() - started))
     writer.close()
 
 
@@ -278,7 +279,7 @@ async def _generate(port: int, clients: int, seconds: float, bodies: list[bytes]
     shared = iter(bodies)
     started = time.perf_counter()
     until = started + seconds if seconds else None
-    await asyncio.gather(*(_client(port, shared, until, ms) for _ in range(clients)))
+    await asyncio.gather(*(client(port, shared, until, ms.append) for _ in range(clients)))
     return {"ms": ms, "seconds": time.perf_counter() - started}
 
 

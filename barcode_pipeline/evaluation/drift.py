@@ -9,10 +9,12 @@ change of the world.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy.stats import chi2, t
 
 QUANTILES = np.array([0.2, 0.4, 0.6, 0.8])
@@ -67,6 +69,40 @@ def bin_places(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
+class Counts:
+    """The shipments of a night by kind. observed, expected: (K, F, 9), how many lie in each bin, and how many would by
+    what was learnt. shipments: (K,)."""
+
+    observed: np.ndarray
+    expected: np.ndarray
+    shipments: np.ndarray
+
+
+def count_shipments(reference: Reference, values: np.ndarray, step: np.ndarray, kind: np.ndarray, kinds: int) -> Counts:
+    """values: (N, F), a row per shipment. step: (N,), steps that the reference knows. kind: (N,) below `kinds`."""
+    features = values.shape[1]
+    bins = (kind[:, None] * features + np.arange(features)) * BINS + _bins_of(reference, values, step)
+    observed = np.bincount(bins.ravel(), minlength=kinds * features * BINS).reshape(kinds, features, BINS)
+    steps = len(reference.shipments)
+    of_step = np.bincount(kind * steps + step, minlength=kinds * steps).reshape(kinds, steps)
+    expected = (of_step @ reference.expected.reshape(steps, -1)).reshape(kinds, features, BINS)
+    return Counts(observed, expected, of_step.sum(axis=1))
+
+
+def stretch_indices(nights: Sequence[Counts], length: int, fewest: int) -> np.ndarray:
+    """Population stability index of each stretch of so many nights, one that ends on each night from the
+    `length`-th on, (D - length + 1, K, F); NaN where a kind has fewer shipments than `fewest`."""
+    observed, expected, shipments = (
+        sliding_window_view(np.stack([getattr(night, name) for night in nights]), length, axis=0).sum(axis=-1)
+        for name in ("observed", "expected", "shipments")
+    )
+    flat = (-1, BINS)
+    index = _compared(observed.reshape(flat), expected.reshape(flat))[0].reshape(observed.shape[:-1])
+    index[shipments < fewest] = np.nan
+    return index
+
+
+@dataclass(frozen=True)
 class Shift:
     """How far each feature has moved, (F,) each. index: population stability index. chance: how likely so much is
     without any drift, whatever has become of the distribution; moved: how likely so much is of its middle alone, which
@@ -83,9 +119,7 @@ def feature_shift(reference: Reference, values: np.ndarray, step: np.ndarray, lo
 
     What is expected is mixed as the steps of these nights are: more sales than usual are no drift of any feature.
     """
-    inside = np.empty((len(values), values.shape[1]), dtype=np.int64)
-    for place in np.unique(step):
-        inside[step == place] = bin_places(values[step == place], reference.edges[place])
+    inside = _bins_of(reference, values, step)
     observed = (inside[:, :, None] == np.arange(BINS)).astype(np.float64)
     expected = reference.expected[step].astype(np.float64)
     order = np.argsort(lot, kind="stable")
@@ -104,6 +138,14 @@ def feature_shift(reference: Reference, values: np.ndarray, step: np.ndarray, lo
     with np.errstate(invalid="ignore", divide="ignore"):
         moved = np.where(by_lot.sum(axis=0) == 0, 0.0, np.abs(by_lot.sum(axis=0)) / spread)
     return Shift(index, chi2.sf(likelihood, np.maximum(bins - 1, 1)), 2 * t.sf(moved, max(lots - 1, 1)))
+
+
+def _bins_of(reference: Reference, values: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """The bin of each value among those of its step, (N, F)."""
+    inside = np.empty(values.shape, dtype=np.int64)
+    for place in np.unique(step):
+        inside[step == place] = bin_places(values[step == place], reference.edges[place])
+    return inside
 
 
 def _compared(observed: np.ndarray, expected: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,6 +1,6 @@
 """The report of a run: one HTML page that works offline, and the same figures as JSON. What it says is made elsewhere.
 
-`reports/<run>/` holds `report.html` and `metrics.json`, `reports/latest` points at the newest run.
+`reports/<run>/` holds `report.html`, `metrics.json` and what else is given; `reports/latest` points at the newest run.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -76,8 +77,9 @@ def build_report(context: ReportContext) -> str:
     )
 
 
-def write_report(reports: Path, context: ReportContext) -> Path:
-    """Write `report.html` and `metrics.json` into the run's folder, then make `latest` point at it.
+def write_report(reports: Path, context: ReportContext, others: Mapping[str, str] = MappingProxyType({})) -> Path:
+    """Write `report.html`, `metrics.json` and other files (name to text) into the run's folder, then make `latest`
+    point at it.
 
     Returns the run's folder. A run that is killed leaves `latest` at the report before it.
     """
@@ -95,6 +97,9 @@ def write_report(reports: Path, context: ReportContext) -> Path:
         beside.write_text(text + "\n", encoding="utf-8")
     with written_beside(folder / "report.html") as beside:
         beside.write_text(build_report(context), encoding="utf-8")
+    for name, text in others.items():
+        with written_beside(folder / name) as beside:
+            beside.write_text(text, encoding="utf-8")
     point_latest(reports, context.run_id)
     return folder
 

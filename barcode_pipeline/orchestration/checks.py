@@ -27,12 +27,14 @@ from barcode_pipeline.workspace import Workspace
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found of one date. rows: weighed; facts: figures to show."""
+    """What a check found of one date. rows: weighed; facts: figures to show. reason: why it does not pass and what to
+    do, in words, where materialising the date again is of no use."""
 
     day: int
     passed: bool
     rows: int
     facts: dict[str, Any] = field(default_factory=dict)
+    reason: str = ""
 
 
 Judge = Callable[[Workspace, list[int]], list[Finding]]
@@ -65,6 +67,7 @@ def _evaluation(asset: str, name: str, finding: Finding) -> dg.AssetCheckEvaluat
         asset_key=dg.AssetKey(asset),
         check_name=name,
         passed=finding.passed,
+        description=finding.reason or None,
         metadata=finding.facts,
         partition=date_text(finding.day),
         blocking=True,
@@ -75,7 +78,8 @@ def _summary(findings: list[Finding]) -> dg.AssetCheckResult:
     wrong = [finding for finding in findings if not finding.passed]
     if wrong:
         dates = ", ".join(date_text(finding.day) for finding in wrong[:5]) + (" …" if len(wrong) > 5 else "")
-        description = f"fails on {dates}: materialise these dates again from merged_events on"
+        reason = next((finding.reason for finding in wrong if finding.reason), "")
+        description = f"fails on {dates}: {reason or 'materialise these dates again from merged_events on'}"
     else:
         description = f"{sum(finding.rows for finding in findings):,} rows on {len(findings)} dates"
     shown = wrong[:50] or findings[:1] if len(findings) > 1 else findings
@@ -126,18 +130,43 @@ def unique_keys(workspace: Workspace, days: list[int]) -> list[Finding]:
 def label_rates(workspace: Workspace, days: list[int]) -> list[Finding]:
     """The share of a date's rows that bear each label lies in the band that the configuration gives."""
     gate = workspace.configuration.gate
-    return [_rates_of(workspace, day, gate) for day in days]
+    # Of rows that a stuck column has made equal few are left: what came in says how large a date is.
+    return [_rates_of(workspace, day, held, gate) for day, (held, _) in workspace.intake.accounts(days).items()]
 
 
-def _rates_of(workspace: Workspace, day: int, gate: GateSection) -> Finding:
+def _rates_of(workspace: Workspace, day: int, held: int, gate: GateSection) -> Finding:
     rows = workspace.labels.rows(day) or 0
-    if rows < gate.lowest_rows:
+    if not rows or max(rows, held) < gate.lowest_rows:
         return Finding(day, True, rows, {"rates": f"not judged: fewer than {gate.lowest_rows} rows"})
     labels = workspace.labels.read([day], LABELS)
     rates = {name: int(pc.sum(labels.column(name)).as_py()) / rows for name in LABELS}
     bands = {name: getattr(gate.label_rates, name) for name in LABELS}
     outside = [name for name in LABELS if not bands[name][0] <= rates[name] <= bands[name][1]]
-    return Finding(day, not outside, rows, {**rates, **({"outside": ", ".join(outside)} if outside else {})})
+    if not outside:
+        return Finding(day, True, rows, dict(rates))
+    told = "; ".join(
+        f"{name} is on {rates[name]:.1%} of the rows, and gate.label_rates allows {bands[name][0]:g} to "
+        f"{bands[name][1]:g}"
+        for name in outside
+    )
+    reason = (
+        f"{told}: look at the raw files of this date, replace what is wrong and run the night again, or widen the band "
+        "(configuration.toml)"
+    )
+    return Finding(day, False, rows, {**rates, "outside": ", ".join(outside)}, reason)
+
+
+def features_vary(workspace: Workspace, days: list[int]) -> list[Finding]:
+    """No feature has one value on all events of a date that varies in what the model in service has learnt from."""
+    from barcode_pipeline.constant_features import find_constant_features
+    from barcode_pipeline.sequences.features import FEATURE_NAMES
+
+    found = []
+    for varies in find_constant_features(workspace, days):
+        constant = {FEATURE_NAMES[one.feature]: f"{one.value:g}" for one in varies.constant}
+        facts = {"constant": constant} if constant else {}
+        found.append(Finding(varies.day, not constant, varies.rows, facts, varies.in_words()))
+    return found
 
 
 def _number(value: int | None) -> str | int:
@@ -224,6 +253,13 @@ checks = [
         label_rates,
     ),
     date_check("epc_sequences", "same_rows", _SAME, same_rows("labels", "sequences")),
+    date_check(
+        "epc_sequences",
+        "features_vary",
+        "No feature is the same on all events of a date that varies in what the model in service has learnt from "
+        "(`gate` in configuration.toml): a column that is stuck or missing stops here.",
+        features_vary,
+    ),
     date_check("event_scores", "same_rows", _SAME, same_rows("sequences", "scores")),
     verdict_rows_accounted,
     *drift_checks,

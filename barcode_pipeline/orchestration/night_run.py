@@ -59,12 +59,15 @@ def run_night(workspace: Workspace, date: str) -> NightRun:
 
 def failures_of(result: dg.JobExecutionResult | dg.ExecuteInProcessResult) -> list[str]:
     """What went wrong in a run, in sentences."""
-    failures = []
+    steps, checks = {}, {}
     for event in result.all_events:
         if event.is_step_failure:
-            failures.append(f"{event.step_key}: {sentence_of(event)}")
+            steps[event.step_key] = f"{event.step_key}: {sentence_of(event)}"
         elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             check = event.asset_check_evaluation_data
             if not check.passed and check.blocking:
-                failures.append(f"{check.asset_key.to_user_string()}, check {check.check_name}: {check.description}")
-    return failures
+                # The last one of a check is about all its dates.
+                told = f"{check.asset_key.to_user_string()}, check {check.check_name}: {check.description}"
+                checks[event.step_key] = told
+    # The step of a check that fails only says that it does.
+    return [*checks.values(), *(sentence for key, sentence in steps.items() if key not in checks)]

@@ -41,10 +41,12 @@ FEATURE_GROUPS: dict[str, tuple[str, ...]] = {
     "made": ("lot_never_made", "serial_beyond"),
 }  # fmt: skip
 
-STEP_FEATURES = (
+LEVELS = (
     "level_factory", "level_wms", "level_hub", "level_wholesaler", "level_retailer", "level_sale", "level_unknown",
-    "direction_in", "direction_out", "direction_sale", "direction_other", "direction_missing",
 )  # fmt: skip
+DIRECTIONS = ("direction_in", "direction_out", "direction_sale", "direction_other", "direction_missing")
+"""An event has one of each."""
+STEP_FEATURES = (*LEVELS, *DIRECTIONS)
 """What an event's step is. It belongs to no group: what is ordinary is asked of the step."""
 
 

@@ -58,8 +58,8 @@ class Limits:
     per_second: float = 0.0
 
 
-Review = Callable[[int], list[dict[str, Any]]]
-"""The questions most worth asking, so many of them."""
+Review = Callable[[int], dict[str, Any]]
+"""The questions most worth asking, so many of them, as `schema.Review`."""
 
 
 def create_app(
@@ -322,12 +322,13 @@ def _add_looking(
         @app.get(
             "/api/v1/review",
             summary="What is most worth asking an investigator.",
-            description="Questions on nightly data, the most valuable first.",
+            description="Questions on nightly data, the most valuable first, as the last report has chosen them; what "
+            "has a verdict by now is left out. 503 before the first report.",
             response_model=schema.Review,
             responses=errors(401, 422, 429, 503),
         )
         async def questions(count: Annotated[int, Query(ge=1, le=1000)] = 50) -> Response:
-            return json_answer({"questions": await beside(review, count)})
+            return json_answer(await beside(review, count))
 
 
 def _since(word: str, zone: str) -> int:

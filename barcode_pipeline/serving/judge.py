@@ -134,9 +134,10 @@ def judge(events: Events, fresh: np.ndarray, moves: ReadyLots | None, models: Mo
         _by_rules(out, "lstm", features.position[fresh] < settings.cold_start, TOO_EARLY)
     if models.svm is not None:
         values = features.values[fresh]
-        shares = models.svm.detector.score(JourneyFeatures(values, np.arange(len(values) + 1)))
-        alerts = models.svm.calibration.alerts(models.svm.calibration.probabilities(shares))
-        out["svm"], out["svm_method"], out["svm_labels"] = shares, BY_MODEL, label_bits(alerts)
+        outside = models.svm.detector.score(JourneyFeatures(values, np.arange(len(values) + 1)))
+        alerts = models.svm.calibration.alerts(models.svm.calibration.probabilities(outside))
+        out["svm"], out["svm_method"] = models.svm.detector.share_below(outside), BY_MODEL
+        out["svm_labels"] = label_bits(alerts)
     return out
 
 
@@ -182,13 +183,22 @@ def last_scores(model: LstmModel, values: np.ndarray, journeys: Journeys, wanted
         features[~inside] = 0
         # Items of a shipment are near copies of each other; looking for equal ones pays where there are many.
         first, same = _distinct(features) if len(some) > _FEW_PASSES else (slice(None), slice(None))
+        distinct = features[first]
+        inputs = torch.zeros(batch_size(len(distinct)), *distinct.shape[1:])
+        inputs[: len(distinct)] = torch.from_numpy(distinct)
         with torch.inference_mode():
-            inputs = torch.from_numpy(features[first].astype(np.float32)).to(model.compute.device)
-            scores = network(inputs).cpu().numpy()[same]
+            scores = network(inputs.to(model.compute.device)).cpu().numpy()[same]
         here = np.flatnonzero((rank[passes] >= done) & (rank[passes] < done + len(some)))
         out[here] = scores[rank[passes[here]] - done, steps[here]]
         done += len(some)
     return out
+
+
+def batch_size(passes: int) -> int:
+    """The next number of three binary digits and zeros. The library that computes the layers prepares code and memory
+    for each size of a batch that it meets, which takes milliseconds and stays: few sizes, therefore."""
+    step = 1 << max(0, (passes - 1).bit_length() - 3)
+    return -(-passes // step) * step
 
 
 def _distinct(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from barcode_pipeline.errors import UserError
-from barcode_pipeline.reviewing import make_review
+from barcode_pipeline.reviewing import REVIEW_FILE
 from barcode_pipeline.serving.access import Keys, check_open
 from barcode_pipeline.serving.answers import Endpoint
 from barcode_pipeline.serving.app import Limits, create_app
@@ -19,6 +19,7 @@ from barcode_pipeline.serving.feedback import FeedbackDesk
 from barcode_pipeline.serving.logs import log_json
 from barcode_pipeline.serving.nightly import judge_settings, open_models
 from barcode_pipeline.serving.requests import Refused
+from barcode_pipeline.serving.review import ReviewDesk
 from barcode_pipeline.serving.sample import Sample
 from barcode_pipeline.serving.score_file import score_file
 from barcode_pipeline.serving.service import Options, Service
@@ -50,11 +51,9 @@ def open_app(workspace: Workspace) -> FastAPI:
     serving = workspace.configuration.serving
     limits = Limits(serving.most_events, serving.most_megabytes << 20, serving.seconds, serving.requests_per_second)
     desk = FeedbackDesk(workspace.feedback, workspace.configuration.time.zone)
-
-    def review(count: int) -> list[dict[str, Any]]:
-        return make_review(workspace, count)
-
-    return create_app(open_service(workspace), open_keys(workspace), limits, desk, review)
+    kept = workspace.reports / "latest" / REVIEW_FILE
+    review = ReviewDesk(kept, workspace.feedback, workspace.configuration.time.zone, workspace.reference.sites)
+    return create_app(open_service(workspace), open_keys(workspace), limits, desk, review.questions)
 
 
 def app() -> FastAPI:

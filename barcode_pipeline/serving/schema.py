@@ -214,6 +214,8 @@ class ReviewEntry(BaseModel):
 
 
 class Review(BaseModel):
+    made_at: str = Field(description="When the list was made, with the report: a time of the pipeline's zone.")
+    model: str = Field(description="File of the model that was asked.")
     questions: list[ReviewEntry] = Field(description="The most valuable first.")
 
 

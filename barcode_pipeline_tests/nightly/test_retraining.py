@@ -226,7 +226,9 @@ def test_a_model_of_another_program_gives_way(project: Workspace) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [flipped(0.05), flipped(0.2), flipped_family], ids=["5 % flipped", "20 % flipped", "one product flipped"]
+    "change",
+    [flipped(0.05), flipped(0.2), flipped_family, constant_feature],
+    ids=["5 % flipped", "20 % flipped", "one product flipped", "a feature constant"],
 )
 def test_a_poisoned_night_leaves_the_champion(
     project: Workspace, monkeypatch: pytest.MonkeyPatch, change: object
@@ -234,7 +236,8 @@ def test_a_poisoned_night_leaves_the_champion(
     before, pointer = in_service(project), project.model_pointer.read_bytes()
     trained = poisoned_night(project, monkeypatch, change)  # type: ignore[arg-type]
     assert trained.entry.status == "kept"
-    assert trained.entry.reason.startswith(("worse beyond the noise", "the night's lesson contradicts"))
+    assert trained.entry.reason.startswith(("worse beyond the noise", "the night's lesson "))
+    assert change is not constant_feature or "one value of log_hours_since_previous on" in trained.entry.reason
     assert project.model_pointer.read_bytes() == pointer and in_service(project) == before
     assert trained.path.exists()
     table = models_table(ModelRegistry(project.models))

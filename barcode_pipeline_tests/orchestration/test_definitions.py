@@ -83,6 +83,7 @@ def test_checks_block_and_are_partitioned_as_their_asset() -> None:
         ("rule_labels", "unique_keys"),
         ("rule_labels", "label_rates"),
         ("epc_sequences", "same_rows"),
+        ("epc_sequences", "features_vary"),
         ("event_scores", "same_rows"),
         ("verdicts", "rows_accounted"),
         ("epc_sequences", "drift"),

@@ -58,15 +58,19 @@ class PlainNetwork(torch.nn.Module):
 
 
 class PlainMachines:
-    """epcFake, a share of 0.9995, where the code has not six parts; 0.1 of all else."""
+    """epcFake, a share of 0.9995, where the code has not six parts; 0.1 of all else. Scores are no shares: 0.9995 is
+    -0.0005."""
 
     name = "one_class_svm"
 
     def score(self, journeys: JourneyFeatures) -> np.ndarray:
-        shares = np.full((len(journeys), 5), 0.1, dtype=np.float32)
+        shares = np.full((len(journeys), 5), 0.1)
         broken = journeys.values[:, FEATURE_NAMES.index("code_six_parts")] == 0
         shares[broken, 0] = 0.9995
-        return shares
+        return (shares - 1).astype(np.float32)
+
+    def share_below(self, scores: np.ndarray) -> np.ndarray:
+        return (scores + 1).astype(np.float32)
 
 
 def plain_lstm(longest: int = 10) -> LstmModel:
@@ -74,7 +78,7 @@ def plain_lstm(longest: int = 10) -> LstmModel:
 
 
 def plain_svm() -> Svm:
-    between = Calibration(np.full(5, 20.0), np.full(5, -10.0), np.full(5, 0.5))
+    between = Calibration(np.full(5, 20.0), np.full(5, 10.0), np.full(5, 0.5))
     return Svm(PlainMachines(), between)  # type: ignore[arg-type]
 
 

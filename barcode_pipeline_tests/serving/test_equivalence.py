@@ -14,7 +14,7 @@ from barcode_pipeline.events.formats import LABELS, PROBABILITIES
 from barcode_pipeline.models.lstm import LstmModel
 from barcode_pipeline.serving.clock import zone_clock
 from barcode_pipeline.serving.history import History
-from barcode_pipeline.serving.judge import Models, Settings
+from barcode_pipeline.serving.judge import Models, Settings, batch_size
 from barcode_pipeline.serving.judging import Judging
 from barcode_pipeline.serving.memory_history import MemoryHistory
 from barcode_pipeline.serving.models_in_service import ModelsInService
@@ -142,3 +142,9 @@ def _replay(
             # As a process would that begins anew, or another that goes on.
             desk = judging(reopen(), settings, Models(model), most_lots=8)
     assert len(order) > 200 and found > 20 and requests > 5
+
+
+def test_batches_have_few_sizes_and_are_hardly_larger() -> None:
+    sizes = np.array([batch_size(passes) for passes in range(1, 6501)])
+    assert (sizes >= np.arange(1, 6501)).all() and (sizes <= 1.25 * np.arange(1, 6501)).all()
+    assert len(set(sizes.tolist())) < 50 and batch_size(65) == 80

@@ -247,10 +247,14 @@ def test_odd_paths(client: TestClient, path: str) -> None:
     assert client.get(path).status_code in (200, 404, 422)
 
 
+def _review(count: int) -> dict[str, Any]:
+    return {"made_at": "2025-09-01T12:00:00", "model": "lstm_model_20250901.pt", "questions": []}
+
+
 def _whole_app() -> Any:
     service = Service(MemoryHistory(), standins.settings(), FixedModels(models_named("lstm svm")))
     desk = FeedbackDesk(Path(tempfile.mkdtemp()), "Asia/Seoul")
-    return create_app(service, Keys(None), feedback=desk, review=lambda count: [])
+    return create_app(service, Keys(None), feedback=desk, review=_review)
 
 
 def test_the_whole_schema_with_schemathesis() -> None:

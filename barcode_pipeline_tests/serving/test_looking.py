@@ -182,24 +182,3 @@ def test_a_verdict_on_an_event_without_an_epc(tmp_path: Path) -> None:
         post(client, "rule", [FACTORY | {"epc_code": None}])
         verdict = {"event_time": EVENT["event_time"], "event_id": 1, "label": "epcFake", "verdict": True, "who": "kim"}
         assert give(client, verdict).json() == {"stored": 1, "known": 0}
-
-
-def test_the_review_list() -> None:
-    asked: list[int] = []
-
-    def review(count: int) -> list[dict[str, Any]]:
-        asked.append(count)
-        return [
-            {
-                "label": "jump",
-                "why": "the model is unsure",
-                "probability": 0.4,
-                "epc_code": EPC,
-                "event_time": "2025-07-02T09:10:00",
-            }
-        ]
-
-    with serving(review=review) as client:
-        told = client.get("/api/v1/review", params={"count": 7}).json()
-        assert client.get("/api/v1/review", params={"count": 0}).status_code == 422
-    assert asked == [7] and told["questions"][0]["why"] == "the model is unsure"

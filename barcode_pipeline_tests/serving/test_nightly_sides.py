@@ -12,17 +12,22 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from barcode_pipeline import chain
 from barcode_pipeline.cli import main
 from barcode_pipeline.errors import UserError
+from barcode_pipeline.events.date_store import one_chunk
 from barcode_pipeline.events.formats import LABELS, PROBABILITIES
+from barcode_pipeline.events.merging import read_events
 from barcode_pipeline.events.times import day_number
+from barcode_pipeline.sequences.features import compute_features
+from barcode_pipeline.sequences.journey_features import JourneyFeatures
 from barcode_pipeline.serving import nightly as nightly_side
 from barcode_pipeline.serving import opening, stores
 from barcode_pipeline.serving.clock import Clock, zone_clock
-from barcode_pipeline.serving.judge import Models, Settings
+from barcode_pipeline.serving.judge import Models, Settings, judge
 from barcode_pipeline.serving.judging import Judging
 from barcode_pipeline.serving.memory_history import MemoryHistory
 from barcode_pipeline.serving.parity import compare, nightly_rows, summary
@@ -30,6 +35,7 @@ from barcode_pipeline.serving.requests import read_rows
 from barcode_pipeline.serving.rows import labels_of_bits, unpack
 from barcode_pipeline.serving.sample import Sample, read_sample
 from barcode_pipeline.workspace import Workspace
+from barcode_pipeline_tests.conftest import SmallProject
 from barcode_pipeline_tests.serving.batch import as_sent, requests_by_time
 
 ZONE = "Asia/Seoul"
@@ -88,6 +94,28 @@ def test_filled_history_holds_the_nightly_result(
     assert seen == len(nightly)
     assert history.live_days() == {} and history.alerts(None, opening_filter(), 5)[0] == []
     history.close()
+
+
+def test_scores_of_the_svm_are_shares_of_its_training(small_project: SmallProject) -> None:
+    """The machines' own scores, from which alerts come, have no bounds; what is answered has."""
+    place = small_project.workspace
+    models, settings, table = models_of(place), settings_of(place), place.merged.read(place.merged.days())
+    coded = table.filter(pc.is_valid(table.column("epc_code")))
+    events = read_events(one_chunk(coded), place.reference.sites)
+    verdicts = judge(events, np.arange(len(events)), None, models, settings)
+    features = compute_features(events, place.reference, settings.rules.companies, settings.rules.v_max).values
+    svm = models.svm
+    assert svm is not None
+    scores = svm.detector.score(JourneyFeatures(features, np.arange(len(features) + 1)))
+    assert scores.min() < 0
+    for label, name in enumerate(LABELS):
+        below = np.searchsorted(np.sort(svm.detector.outlyingness_[label]), scores[:, label]) > 0
+        assert ((verdicts["svm"][:, label] > 0) <= below).all(), name
+        order = np.argsort(scores[:, label])
+        assert (np.diff(verdicts["svm"][order, label]) >= 0).all(), name
+    assert verdicts["svm"].min() >= 0 and 0.9 < verdicts["svm"].max() <= 1
+    alerts = svm.calibration.alerts(svm.calibration.probabilities(scores))
+    assert (labels_of_bits(verdicts["svm_labels"]) == alerts).all() and alerts.any()
 
 
 def test_a_history_is_kept_in_step_with_some_dates(copy_of_project: Workspace) -> None:
