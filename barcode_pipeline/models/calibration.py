@@ -58,8 +58,9 @@ def calibrate(
     for how many events each stands, 1 where not given.
 
     real: (M, 5), scores of all real events of validation lots, where the targets are planted. Planted anomalies say too
-    little of the real ones, the tail of the ordinary too much (`models.tail`): log-odds are the mean of both. So are the
-    logarithms of how many false alerts are expected: those of the lesson's ordinary events, and what the tail allows.
+    little of the real ones, the tail of the ordinary too much (`models.tail`): log-odds are the mean of both. So
+    are the logarithms of how many false alerts are expected: those of the lesson's ordinary events, and what the tail
+    allows.
     """
     weight = np.ones(len(scores)) if weight is None else weight.astype(np.float64)
     slope, offset, threshold = np.ones(len(LABELS)), np.zeros(len(LABELS)), np.full(len(LABELS), 0.5)
@@ -158,8 +159,8 @@ _Trades = dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
 def _trades(probability: np.ndarray, targets: np.ndarray, weight: np.ndarray, bounded: bool = False) -> _Trades:
-    """What recall costs, of all labels. Arguments as for `thresholds_of_budget`. bounded: whether the tail of ordinary events
-    has a say in what false alerts are expected."""
+    """What recall costs, of all labels. Arguments as for `thresholds_of_budget`. bounded: whether the tail of ordinary
+    events has a say in what false alerts are expected."""
     ordinary = np.flatnonzero(~targets.any(axis=1) & (weight > 0))
     positives = [np.flatnonzero(targets[:, label] & (weight > 0)) for label in range(len(LABELS))]
     chosen = [label for label in range(len(LABELS)) if len(positives[label]) >= FEWEST_POSITIVES]
