@@ -13,7 +13,7 @@ from sklearn.metrics import average_precision_score
 from sklearn.tree import DecisionTreeClassifier
 
 from barcode_pipeline.errors import UserError
-from barcode_pipeline.models.baselines import gradient_boosting
+from barcode_pipeline.models.baselines import gradient_boosting, trees
 from barcode_pipeline.models.baselines.decision_tree import DecisionTree
 from barcode_pipeline.models.baselines.distinct_events import distinct_events, windows
 from barcode_pipeline.models.baselines.gradient_boosting import GradientBoosting
@@ -119,10 +119,14 @@ def test_boosting_scores_as_its_estimator_does(monkeypatch: pytest.MonkeyPatch) 
             return super().fit(*arguments, **named)
 
     monkeypatch.setattr(gradient_boosting, "HistGradientBoostingClassifier", Kept)
+    monkeypatch.setattr(trees, "_THREADS", 1)  # estimators begin in the order of labels
     detector = GradientBoosting(trees=7).fit(JOURNEYS, TARGETS, ALL)
     assert len(estimators) == 5
+    monkeypatch.undo()
+    side_by_side = GradientBoosting(trees=7).fit(JOURNEYS, TARGETS, ALL)
+    assert (side_by_side.score(JOURNEYS) == detector.score(JOURNEYS)).all()
     for journeys in (JOURNEYS, journeys_on_thresholds()):
-        for label, estimator in enumerate(estimators):
+        for label, estimator in enumerate(estimators[:5]):
             expected = estimator.decision_function(journeys.values.astype(float))
             assert detector.score(journeys)[:, label] == pytest.approx(expected, abs=1e-5)
 
