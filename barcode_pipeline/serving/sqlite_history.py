@@ -14,6 +14,8 @@ from barcode_pipeline.events.formats import LABELS
 from barcode_pipeline.serving.history import Alert, AlertFilter, Changes, HistoryDown, LotNews, cursor_number
 from barcode_pipeline.serving.rows import ROWS_VERSION
 
+LONGEST_LOG = 16_384
+"""Pages of the log, 64 MB: beyond it writers are held up for it to begin anew."""
 _AT_ONCE = 500
 """Parameters of one query, at most."""
 _SCORES = tuple(f"score_{number}" for number in range(len(LABELS)))
@@ -90,9 +92,24 @@ class SqliteHistory:
         """Move what was committed into the file beside requests, so that none of them waits for the disk."""
         while not self._stop.wait(0.5):
             try:
-                self._connection().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                if self._move_log() > LONGEST_LOG:
+                    self._begin_log_anew()
             except sqlite3.Error:
                 continue  # the next round tries again
+
+    def _move_log(self) -> int:
+        """Move what is committed by now; how many pages the log holds, moved or not."""
+        return int(self._connection().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1])
+
+    def _begin_log_anew(self) -> None:
+        """The log begins anew where a writer finds all of it moved. At full load none ever does, since they write while
+        it is being moved: they are held up for the little that is left."""
+        self._move_log()
+        connection = self._connection()
+        # Someone who reads for long, in another process, must not hold up the writers: then the next round tries again.
+        connection.execute("PRAGMA busy_timeout = 50")
+        with self._writing:
+            connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
 
     @contextmanager
     def _transaction(self, connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iterator[None]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from barcode_pipeline.errors import UserError
+from barcode_pipeline.serving import sqlite_history
 from barcode_pipeline.serving.clock import zone_clock
 from barcode_pipeline.serving.history import LIVE, Alert, AlertFilter, Changes, Conflict, History, HistoryDown
 from barcode_pipeline.serving.judge import Models
@@ -220,4 +222,20 @@ def test_checkpoints_do_not_look_like_another_writer(tmp_path: Path) -> None:
         checkpoint.start()
         checkpoint.join()
     assert len(versions) == 1
+    history.close()
+
+
+def test_the_log_does_not_grow_for_ever_while_others_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a pause between writes nobody finds all of the log moved, and without help it would never begin anew."""
+    monkeypatch.setattr(sqlite_history, "LONGEST_LOG", 100)
+    path = tmp_path / "h.sqlite"
+    history = SqliteHistory(path)
+    written, sizes, ends = 0, [], time.monotonic() + 4
+    while time.monotonic() < ends:
+        written += 1
+        write(history, journeys={f"E{written % 500}": bytes(20_000)})
+        sizes.append(path.with_name("h.sqlite-wal").stat().st_size)
+    # A row of 20 kB takes five pages.
+    assert written * 20_000 > 3 * max(sizes), (written, max(sizes))
+    assert sum(row is not None for row in history.journeys([f"E{number}" for number in range(500)])) == 500
     history.close()
