@@ -14,9 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.formats import LABELS
+from barcode_pipeline.models.budgets import BUDGET
 from barcode_pipeline.models.training_settings import TrainingSettings
 from barcode_pipeline.rules.settings import RuleSettings
-from barcode_pipeline.teachers.planting.settings import OrdinaryNoise, PlantingSettings
+from barcode_pipeline.teachers.planting.settings import LEFT_OUT, OrdinaryNoise, PlantingSettings
 
 CONFIGURATION_FILE = "configuration.toml"
 
@@ -123,7 +124,7 @@ class PlantingSection(_Section):
     base_rate: float = Field(default=0.003, gt=0, lt=0.2)
     missed_reads: float = Field(default=0.3, ge=0, lt=1)
     # The families are checked where they are known, when the planter is asked for.
-    leave_out: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    leave_out: Annotated[tuple[str, ...], Field(strict=False)] = LEFT_OUT
 
     def settings(self) -> PlantingSettings:
         """What the planter takes."""
@@ -137,7 +138,7 @@ class PlantingSection(_Section):
 
 
 class ScoringSection(_Section):
-    false_alerts_per_10k: float = Field(default=3.0, ge=0, le=30)
+    false_alerts_per_10k: float = Field(default=BUDGET, ge=0, le=30)
 
 
 class EvaluationSection(_Section):

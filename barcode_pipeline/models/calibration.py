@@ -9,6 +9,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, logit
 
 from barcode_pipeline.events.formats import LABELS
+from barcode_pipeline.models.budgets import BUDGETS
 from barcode_pipeline.models.tail import FEWEST_EVENTS, anomalous, tail_of
 from barcode_pipeline.models.unique_rows import unique_rows
 
@@ -16,8 +17,6 @@ FEWEST_POSITIVES = 5
 """With fewer positives in validation a label's threshold is 0.5."""
 MOST_ALERTS = 5
 """Alerts per positive of validation that a threshold may give at most."""
-BUDGETS = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0)
-"""False alerts per 10,000 events, all labels together, for which a model brings thresholds with it."""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from barcode_pipeline.models.training_settings import TrainingSettings
 
 Say = Callable[[str], None]
 
-FEWEST_BATCHES = 100
+FEWEST_BATCHES = 400
 """Batches per epoch, at the least."""
 
 

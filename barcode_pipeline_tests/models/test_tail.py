@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from barcode_pipeline.models.calibration import BUDGETS, calibrate
+from barcode_pipeline.models.budgets import BUDGETS
+from barcode_pipeline.models.calibration import calibrate
 from barcode_pipeline.models.tail import FEW, FEWEST_EVENTS, MANY, anomalous, tail_of
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from barcode_pipeline.models.budgets import BUDGET
 from barcode_pipeline.models.training_settings import TrainingSettings
 from barcode_pipeline.teachers.planting.settings import PlantingSettings
 
@@ -93,7 +94,7 @@ class Decide:
     sigmoid, else the plain one. rules_first: how
     many events of an EPC are left to the rules. rules_beside: whether a label that rules set is an alert as well."""
 
-    budget: float = 3.0
+    budget: float = BUDGET
     calibrated: bool = True
     rules_first: int = 0
     rules_beside: bool = False

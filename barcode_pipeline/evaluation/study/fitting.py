@@ -40,7 +40,7 @@ from barcode_pipeline.teachers.verdicts import Judged, Verdicts
 
 Say = Callable[[str], None]
 
-FITTING_VERSION = 2
+FITTING_VERSION = 3
 """Raised when a change of code changes what the same fit comes to: models kept by an older one are not used."""
 
 _SHIPMENT_COLUMNS = np.array([FEATURE_NAMES.index(words[0]) for words in SHIPMENT_FEATURES])

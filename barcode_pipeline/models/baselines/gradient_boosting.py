@@ -20,9 +20,8 @@ class GradientBoosting(TreeBaseline):
     name: ClassVar[str] = "gradient_boosting"
     grid: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {},
-        {"balance": 0.5},
-        {"trees": 150, "leaves": 31, "balance": 0.5},
-        {"reach": 2, "balance": 0.5},
+        {"trees": 150, "leaves": 31},
+        {"reach": 2},
     )
 
     trees: int = 60

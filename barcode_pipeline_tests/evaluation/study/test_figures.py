@@ -38,11 +38,12 @@ def test_what_was_not_measured_is_null() -> None:
     assert found["truth_false_alerts_per_10k"]["models"]["lstm"]["value"] is None
 
 
-def test_the_invisible_are_the_mean_over_variants_and_rules_are_judged_by_rules() -> None:
+def test_the_invisible_are_told_by_label_and_by_variant_and_rules_are_judged_by_rules() -> None:
     rows = [row(variants=EACH_INVISIBLE, pr_auc=0.6), row(variants="rule_invisible", pr_auc=0.1)]
     rows += [row(arm="lstm_rule_labels", reference="rules", f1=0.98), row(reference="rules", f1=0.3)]
     found = headline(rows, {})
-    assert found["truth_pr_auc_invisible"]["value"] == 0.6
+    assert found["truth_pr_auc_invisible"]["value"] == 0.1
+    assert found["truth_pr_auc_each_invisible"]["value"] == 0.6
     assert found["lstm_vs_rules_macro_f1"]["value"] == 0.98
 
 
