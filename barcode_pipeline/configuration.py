@@ -98,7 +98,7 @@ TeacherName = Literal["rule_labels", "planted", "verdicts"]
 class TrainingSection(_Section):
     # A TOML list is no tuple; the words in it are checked all the same.
     teachers: Annotated[tuple[TeacherName, ...], Field(strict=False, min_length=1)] = ("planted",)
-    epochs: int = Field(default=8, ge=1)
+    epochs: int = Field(default=12, ge=1)
     patience: int = Field(default=4, ge=1)
     batch_events: int = Field(default=768, ge=16)
     learning_rate: float = Field(default=0.004, gt=0)

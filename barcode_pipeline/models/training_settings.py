@@ -12,7 +12,7 @@ class TrainingSettings:
     averaged_epochs: over how many epochs, about, the weights are averaged (exponentially, step by step); 0: those of
     the last step are taken."""
 
-    epochs: int = 8
+    epochs: int = 12
     patience: int = 4
     batch_events: int = 768
     learning_rate: float = 0.004

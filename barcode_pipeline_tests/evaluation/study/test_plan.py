@@ -91,7 +91,7 @@ def test_deciding_and_worlds_change_a_cell(monkeypatch: pytest.MonkeyPatch) -> N
     one = replace(cell(), arm=Arm("lstm", (FIT,)))
     before = cell_fingerprint(one, "taught", "judged")
     others = [
-        cell_fingerprint(replace(one, arm=replace(one.arm, decide=Decide(budget=4.0))), "taught", "judged"),
+        cell_fingerprint(replace(one, arm=replace(one.arm, decide=Decide(budget=6.0))), "taught", "judged"),
         cell_fingerprint(replace(one, arm=replace(one.arm, decide=Decide(rules_first=1))), "taught", "judged"),
         cell_fingerprint(one, "other", "judged"),
         cell_fingerprint(one, "taught", "other"),
