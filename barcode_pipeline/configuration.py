@@ -242,7 +242,7 @@ class DriftSection(_Section):
     fewest_shipments: int = Field(default=30, ge=1)
     against_nights: int = Field(default=30, ge=7, le=365)
     lasting_nights: int = Field(default=10, ge=1, le=90)
-    unusual: float = Field(default=1.0, gt=0)
+    unusual: float = Field(default=2.0, gt=0)
     silent_days: int = Field(default=60, ge=1)
     lowest_rows: int = Field(default=1000, ge=1)
 

@@ -17,6 +17,9 @@ INDEX, SINCE = "index_", "since_"
 """What figures begin with: `index_transport_transit_deviation`, the population stability index of a feature of a kind
 of event; `since_…`, where a feature or another figure drifts, the day since which it does."""
 
+GOES_ON = 0.5
+"""What drifts does so until it is unusual by less than this part of what is told of: a figure that hovers about the
+limit comes and goes once."""
 Drifting = Mapping[int, Mapping[str, int]]
 """What drifted and since when, by night."""
 

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from barcode_pipeline.configuration import DriftSection
 from barcode_pipeline.drift_nights import (
+    GOES_ON,
     INDEX,
     OF_SCORES,
     OF_SEQUENCES,
@@ -43,6 +44,8 @@ from barcode_pipeline.workspace import Workspace
 FINE, WARN, ERROR = range(3)
 _LEAST = 0.002
 """A share that moves by less is no figure to wonder about, however still it stood before."""
+_ERROR_FROM = 1.5
+"""How many times as far as what is warned of an error is."""
 _PLOTTED = 120
 _OF_ALL_FEATURES = ("features_drifted", "highest_index")
 _SALE = LEVEL_NAMES[-1]
@@ -131,21 +134,20 @@ def _unusual(
     settings: DriftSection, figures: Mapping[str, float], past: pa.Table, before: Sequence[int], day: int
 ) -> tuple[dict[str, float], list[tuple[int, str]]]:
     """Of the figures of a date that are single: since when those drift that do, and what there is to tell of those that
-    are unusual. A figure drifts from the night on which that is an error, and until it is not even unusual: these nights
-    do not say what is usual. past: the figures of the nights before."""
+    are unusual. A figure drifts from the night on which it is unusual until it is no longer by half; nights on which it
+    does do not say what is usual. past: the figures of the nights before."""
     usual, last = usual_figures(past, before), drifting_since(drifting_in(past), before)
     since, told = {}, []
     for name, value in figures.items():
         if not is_single(name) or name in _OF_ALL_FEATURES or np.isnan(value):
             continue
         off = how_unusual(value, usual.get(name, np.zeros(0)), _LEAST)
-        if not off >= settings.unusual:
+        if not off >= settings.unusual * (GOES_ON if name in last else 1):
             continue
         lowest, highest = float(np.nanmin(usual[name])), float(np.nanmax(usual[name]))
         words = f"{name} is {value:.4f}, in the nights before {lowest:.4f} to {highest:.4f}"
-        if off >= 3 * settings.unusual or name in last:
-            since[f"{SINCE}{name}"] = float(last.get(name, day))
-        told.append((ERROR if off >= 3 * settings.unusual else WARN, words))
+        since[f"{SINCE}{name}"] = float(last.get(name, day))
+        told.append((ERROR if off >= _ERROR_FROM * settings.unusual else WARN, words))
     return since, told
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from barcode_pipeline.configuration import DriftSection
-from barcode_pipeline.drift_nights import INDEX, Drifting, drifting_since
+from barcode_pipeline.drift_nights import GOES_ON, INDEX, Drifting, drifting_since
 from barcode_pipeline.evaluation.drift import (
     FEWEST_NIGHTS,
     Counts,
@@ -20,7 +20,7 @@ from barcode_pipeline.evaluation.drift import (
     feature_shift,
     how_unusual,
     shipment_rows,
-    stretch_indices,
+    stretch_index,
 )
 from barcode_pipeline.events.hashes import lot_hashes
 from barcode_pipeline.events.steps import DIRECTION_NAMES
@@ -35,9 +35,6 @@ from barcode_pipeline.workspace import Workspace
 KINDS = (*DIRECTION_NAMES, "transport")
 """Events whose features are compared by themselves: by direction, arrivals on a known route apart. A longer way shows
 in transports, a longer stay in departures; among all others neither would."""
-WIDTHS = 2.0
-"""How many times `drift.unusual` a feature has to be outside the range of the nights before, to begin with: with their
-kinds there are four hundred of them, where of other figures there are twenty."""
 _WATCHED = np.isin(FEATURE_NAMES, ("log_hours_since_previous", "transit_deviation"))
 """Slower or faster goods are what a model minds most: these are judged each by itself. Of all others together one in
 `chance` may be wrong."""
@@ -105,6 +102,7 @@ class FeatureNights:
         self.settings = workspace.configuration.drift
         self._shipments: dict[int, Shipments] = {}
         self._counts: dict[int, Counts] = {}
+        self._indices: dict[tuple[int, ...], np.ndarray] = {}
 
     @property
     def needed(self) -> int:
@@ -116,6 +114,13 @@ class FeatureNights:
             one = self.shipments(day)
             self._counts[day] = count_shipments(self._learnt.features, one.values, one.step, one.kind, len(KINDS))
         return self._counts[day]
+
+    def index(self, stretch: Sequence[int]) -> np.ndarray:
+        """Population stability index over some nights in a row, (K, F)."""
+        key = tuple(stretch)
+        if key not in self._indices:
+            self._indices[key] = stretch_index([self.counts(day) for day in key], self.settings.fewest_shipments)
+        return self._indices[key]
 
     def shipments(self, day: int) -> Shipments:
         if day not in self._shipments:
@@ -148,8 +153,8 @@ class FeatureNights:
         for length in sorted(settings.nights):
             if len(nights) < length:
                 continue
-            index = stretch_indices([self.counts(day) for day in nights], length, settings.fewest_shipments)
             ends = np.array(nights[length - 1 :])
+            index = np.stack([self.index(nights[place : place + length]) for place in range(len(ends))])
             for place, word in enumerate(KINDS):
                 if np.isnan(index[-1, place]).any():
                     continue
@@ -185,7 +190,7 @@ class FeatureNights:
                 continue
             now = float(index[-1, feature])
             off = how_unusual(now, usual, _LEAST)
-            least = settings.unusual * (1 if goes_on[feature] else WIDTHS)
+            least = settings.unusual * (GOES_ON if goes_on[feature] else 1)
             if off >= least:
                 range_ = float(usual.min()), float(usual.max())
                 since = last.get(name, tonight)

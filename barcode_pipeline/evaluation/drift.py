@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.lib.stride_tricks import sliding_window_view
 from scipy.stats import chi2, t
 
 QUANTILES = np.array([0.2, 0.4, 0.6, 0.8])
@@ -89,12 +88,10 @@ def count_shipments(reference: Reference, values: np.ndarray, step: np.ndarray, 
     return Counts(observed, expected, of_step.sum(axis=1))
 
 
-def stretch_indices(nights: Sequence[Counts], length: int, fewest: int) -> np.ndarray:
-    """Population stability index of each stretch of so many nights, one that ends on each night from the
-    `length`-th on, (D - length + 1, K, F); NaN where a kind has fewer shipments than `fewest`."""
+def stretch_index(nights: Sequence[Counts], fewest: int) -> np.ndarray:
+    """Population stability index over some nights, (K, F); NaN where a kind has fewer shipments than `fewest`."""
     observed, expected, shipments = (
-        sliding_window_view(np.stack([getattr(night, name) for night in nights]), length, axis=0).sum(axis=-1)
-        for name in ("observed", "expected", "shipments")
+        sum(getattr(night, name) for night in nights) for name in ("observed", "expected", "shipments")
     )
     flat = (-1, BINS)
     index = _compared(observed.reshape(flat), expected.reshape(flat))[0].reshape(observed.shape[:-1])

@@ -11,12 +11,14 @@ from barcode_pipeline.evaluation.drift import (
     FEWEST_NIGHTS,
     SCORE_EDGES,
     bin_places,
+    count_shipments,
     feature_shift,
     how_unusual,
     learn_reference,
     score_counts,
     shipment_rows,
     stability_index,
+    stretch_index,
     went_silent,
 )
 
@@ -149,3 +151,20 @@ def test_the_last_event_of_a_day_says_whether_the_journey_ended() -> None:
     epc, day = np.array([0, 0]), np.array([0, 0])
     assert went_silent(epc, day, np.array([False, True]), np.array([10]), 10).tolist() == [0]
     assert went_silent(epc, day, np.array([True, False]), np.array([10]), 10).tolist() == [1]
+
+
+def test_the_index_of_a_stretch_is_that_of_all_its_shipments() -> None:
+    nights = [world(300, 40 + seed, slower=1.1) for seed in range(3)]
+    kinds = [np.arange(300) % 2 for _ in nights]
+    counts = [
+        count_shipments(LEARNT, values, step, kind, 3) for (values, step, _), kind in zip(nights, kinds, strict=True)
+    ]
+    index = stretch_index(counts, 450)
+    assert index.shape == (3, 4) and np.isnan(index[2]).all(), "of the third kind there is none"
+    assert np.isnan(stretch_index(counts, 451)).all()
+    for kind in range(2):
+        values, step, lot = (
+            np.concatenate([night[part][chosen == kind] for night, chosen in zip(nights, kinds, strict=True)])
+            for part in range(3)
+        )
+        np.testing.assert_allclose(index[kind], feature_shift(LEARNT, values, step, lot).index, rtol=1e-6)

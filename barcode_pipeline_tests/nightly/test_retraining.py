@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from barcode_pipeline import admission, chain, reporting
+from barcode_pipeline import admission, reporting
 from barcode_pipeline.admission import about_in_service, cut_of, kept_challenger, models_table
 from barcode_pipeline.chain import READ_COLUMNS, make_split, rows_of_training_set
 from barcode_pipeline.errors import UserError
@@ -364,29 +364,3 @@ def test_by_hand_there_and_back(
     for wrong in (["models", "promote", second], ["models", "promote", "other.pt"], ["models", "promote"]):
         assert main(wrong) == 2
     assert main(["models", "rollback", first]) == 2 and in_service(project) == first
-
-
-@pytest.mark.slow
-def test_what_a_poisoned_night_is_stopped_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures for the note, in a larger world and with the configured teachers in full; `pytest -s` shows them."""
-    nightly = CONFIGURATION.nightly.model_copy(update={"live_events": 200_000, "replay_events": 100_000})
-    full = Workspace(tmp_path, CONFIGURATION.model_validate({"nightly": nightly.model_dump()})).configuration
-    workspace = made_project(tmp_path / "large", World(events=50_000, seed=3), full)
-    make_training_set(workspace, "challenger")
-    train(workspace, "challenger", Compute(), silent)
-    changes = {
-        "nothing": lambda lesson, _: lesson,
-        "1 % flipped": flipped(0.01),
-        "5 % flipped": flipped(0.05),
-        "20 % flipped": flipped(0.2),
-        "one product flipped": flipped_family,
-        "a feature constant": constant_feature,
-    }
-    entries = {}
-    for name, change in changes.items():
-        place = copied(workspace, tmp_path / name.replace(" ", "_").replace("%", ""))
-        entries[name] = poisoned_night(place, monkeypatch, change).entry
-        print(f"{name:<20} {entries[name].status:<9} {entries[name].reason}")
-    assert entries["nothing"].status == "promoted"
-    assert {entries[name].status for name in ("5 % flipped", "20 % flipped", "one product flipped")} == {"kept"}
-    assert chain.make_split(workspace)["events"]
