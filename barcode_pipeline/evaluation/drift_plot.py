@@ -35,7 +35,7 @@ def drift_png(dates: np.ndarray, figures: Mapping[str, np.ndarray]) -> bytes:
         if axes.lines:
             axes.legend(frameon=False, fontsize=7.5, loc="upper left")
         axes.set_ylim(bottom=0)
-        locator = AutoDateLocator(maxticks=6)
+        locator = AutoDateLocator(minticks=3, maxticks=6)
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     return png_of(figure)
