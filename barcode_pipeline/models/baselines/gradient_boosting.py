@@ -29,6 +29,9 @@ class GradientBoosting(TreeBaseline):
     leaves: int = 16
     """At most so many per tree."""
     learning_rate: float = 0.15
+    regularization: float = 1.0
+    """L2, of the values of leaves. Without it a leaf of rare positives far from the rest takes a step without bound: at
+    920,000 events macro PR-AUC against truth fell to 0.59."""
 
     def _grow(self, values: np.ndarray, sample: LabelSample) -> tuple[float, list[Tree]]:
         boosting = HistGradientBoostingClassifier(
@@ -36,6 +39,7 @@ class GradientBoosting(TreeBaseline):
             max_leaf_nodes=max(self.leaves, 2),
             learning_rate=self.learning_rate,
             min_samples_leaf=5,
+            l2_regularization=self.regularization,
             early_stopping=False,
             random_state=self.seed,
         )
