@@ -1,8 +1,8 @@
 """The assets. Each names its step of the chain and tells Dagster what came of it; the steps lie in `chain`,
 `learning` and `reporting`.
 
-Every asset has a single-run backfill policy, the unpartitioned too: a range of dates together with all that
-follows is then one run.
+Every asset has a single-run backfill policy, the unpartitioned too: on the command line a range of dates together with
+all that follows is then one run. From the page it is one run for each step between partitioned and unpartitioned assets.
 """
 
 # Dagster reads the annotation of `context` as it stands, so annotations are not postponed here.

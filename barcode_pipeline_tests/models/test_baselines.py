@@ -114,7 +114,7 @@ def test_weights_of_one_are_use_and_weights_count(baseline: type[Baseline]) -> N
 @every_baseline
 def test_every_settings_of_the_grid_can_be_learnt(baseline: type[Baseline]) -> None:
     quick = {"batches": 20} if baseline is NextEvent else {}
-    assert baseline.grid[0] == {} and len(baseline.grid) == 4
+    assert baseline.grid[0] == {} and len(baseline.grid) in (3, 4)
     few = JourneyFeatures(JOURNEYS.values[: JOURNEYS.offsets[100]], JOURNEYS.offsets[:101])
     for settings in baseline.grid:
         detector = baseline(**settings, **quick).fit(few, TARGETS[: len(few)], USE[: len(few)])
