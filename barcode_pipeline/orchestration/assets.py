@@ -2,7 +2,7 @@
 `learning` and `reporting`.
 
 Every asset has a single-run backfill policy, the unpartitioned too: on the command line a range of dates together with
-all that follows is then one run. From the page it is one run for each step between partitioned and unpartitioned assets.
+all that follows is then one run. From the page it is one run for each stretch of assets that are partitioned, or not.
 """
 
 # Dagster reads the annotation of `context` as it stands, so annotations are not postponed here.

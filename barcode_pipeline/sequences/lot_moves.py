@@ -204,10 +204,11 @@ def _change(rows: np.ndarray, count: int, sizes: np.ndarray, changes: np.ndarray
             if rows[at, _EPCS] < 0:
                 return count, False, False
             if rows[at, _EPCS] == 0:
-                # A pass that is gone may have held a batch together.
+                batch, time = rows[at, _BATCH], rows[at, _T]
+                from_batch, from_time = rows[at, _FROM_BATCH], rows[at, _FT]
                 rows[at : count - 1] = rows[at + 1 : count].copy()
                 count -= 1
-                whole = False
+                whole = whole and _holds(rows, count, batch, time) and _holds(rows, count, from_batch, from_time)
             continue
         if changes[change, _C_COUNT] < 0:
             return count, False, False
@@ -225,6 +226,20 @@ def _change(rows: np.ndarray, count: int, sizes: np.ndarray, changes: np.ndarray
         rows[at, _EPCS], rows[at, _SERIAL] = changes[change, _C_COUNT], changes[change, _C_SERIAL]
         whole = whole and _number_one(rows, count, at, sizes)
     return count, whole, True
+
+
+@compiled
+def _holds(rows: np.ndarray, count: int, batch: int, time: int) -> bool:
+    """Whether a batch is what it was without one of its moves at a second: others are there at that second, or none at
+    any. Else what is gone may have held it together."""
+    none = True
+    for row in range(count):
+        for side in range(2):
+            if (rows[row, _BATCH] if side == 0 else rows[row, _FROM_BATCH]) == batch:
+                if (rows[row, _T] if side == 0 else rows[row, _FT]) == time:
+                    return True
+                none = False
+    return none
 
 
 @compiled
