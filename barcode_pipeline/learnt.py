@@ -25,7 +25,7 @@ from barcode_pipeline.models.ordinary import STEP_NUMBERS, step_numbers
 from barcode_pipeline.sequences.feature_groups import LEVELS, STEP_FEATURES
 from barcode_pipeline.sequences.features import FEATURE_NAMES
 from barcode_pipeline.sequences.split import TRAIN
-from barcode_pipeline.sequences.training_set import TrainingSet, read_training_set
+from barcode_pipeline.sequences.training_set import TrainingSet, newest_training_set
 from barcode_pipeline.workspace import Workspace
 
 NEAR_SECONDS = 3600
@@ -139,13 +139,10 @@ def _numbers(column: pa.ChunkedArray, names: Sequence[str], unknown: int) -> np.
 
 
 def _newest_training_set(workspace: Workspace) -> TrainingSet | None:
-    found = []
-    for folder in (workspace.training, workspace.night_training):
-        try:
-            found.append(read_training_set(folder))
-        except UserError:
-            continue
-    return max(found, key=lambda one: str(one.about.get("last_date")), default=None)
+    try:
+        return newest_training_set([workspace.training, workspace.night_training])
+    except UserError:
+        return None
 
 
 def steps_and_kinds(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from barcode_pipeline.errors import UserError
-from barcode_pipeline.events.files import current_folder, published_folder
+from barcode_pipeline.events.files import POINTER, current_folder, published_folder
 from barcode_pipeline.events.formats import FORMAT_VERSION
 from barcode_pipeline.events.times import day_number
 from barcode_pipeline.sequences.features import FEATURE_VERSION
@@ -58,6 +59,7 @@ def write_training_set(folder: Path, arrays: Mapping[str, np.ndarray], about: di
     fingerprint = digest.hexdigest()[:24]
     about = {**about, "format_version": FORMAT_VERSION, "fingerprint": fingerprint}
     if (current := current_folder(folder)) is not None and current.name == fingerprint:
+        os.utime(folder / POINTER)  # it was made last
         return about
     with published_folder(folder, fingerprint) as beside:
         for name in ARRAYS:
@@ -67,11 +69,10 @@ def write_training_set(folder: Path, arrays: Mapping[str, np.ndarray], about: di
 
 
 def newest_training_set(folders: Sequence[Path]) -> TrainingSet:
-    """Of what these folders hold the training set that goes furthest; of equals the first."""
-    there = [read_training_set(folder) for folder in folders if current_folder(folder) is not None]
-    if not there:
-        return read_training_set(folders[0])
-    return max(there, key=lambda training_set: training_set.about["last_date"] or "")
+    """Of what these folders hold the training set that was made last. Not the one that goes furthest: all events may
+    have been split before rows of their dates came in, and a night's set holds what came since."""
+    there = [folder for folder in folders if current_folder(folder) is not None]
+    return read_training_set(max(there, key=lambda folder: (folder / POINTER).stat().st_mtime_ns, default=folders[0]))
 
 
 def read_training_set(folder: Path) -> TrainingSet:

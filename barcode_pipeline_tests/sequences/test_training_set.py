@@ -10,7 +10,12 @@ import pytest
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.formats import FORMAT_VERSION
 from barcode_pipeline.sequences.features import FEATURE_NAMES, FEATURE_VERSION
-from barcode_pipeline.sequences.training_set import ARRAYS, read_training_set, write_training_set
+from barcode_pipeline.sequences.training_set import (
+    ARRAYS,
+    newest_training_set,
+    read_training_set,
+    write_training_set,
+)
 
 ABOUT = {"feature_version": FEATURE_VERSION, "cut": "2025-08-01T00:00:00"}
 
@@ -50,6 +55,18 @@ def test_comes_back_memory_mapped_as_it_was(tmp_path, count):
                 array[0] = 0
 
 
+def test_the_newest_is_what_was_made_last_however_far_the_other_goes(tmp_path):
+    """All dates may have been split before they had rows: a night that brings some is newer all the same."""
+    every, night = tmp_path / "every", tmp_path / "night"
+    with pytest.raises(UserError, match=r"no training set in .*every"):
+        newest_training_set([every, night])
+    write_training_set(every, arrays_of(1), {**ABOUT, "last_date": "2025-12-31"})
+    write_training_set(night, arrays_of(2), {**ABOUT, "last_date": "2025-12-01"})
+    assert newest_training_set([every, night]).about["last_date"] == "2025-12-01"
+    write_training_set(every, arrays_of(1), {**ABOUT, "last_date": "2025-12-31"})
+    assert newest_training_set([every, night]).about["last_date"] == "2025-12-31"
+
+
 def test_same_content_has_the_same_name_and_the_same_bytes(tmp_path):
     for folder in (tmp_path / "a", tmp_path / "b"):
         write_training_set(folder, arrays_of(1), ABOUT)
@@ -69,9 +86,11 @@ def test_every_array_and_fact_has_a_part_in_the_name(tmp_path):
 
 def test_writing_the_same_again_leaves_the_files_alone(tmp_path):
     write_training_set(tmp_path, arrays_of(1), ABOUT)
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    (current,) = folders(tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / current).rglob("*")}
     write_training_set(tmp_path, arrays_of(1), ABOUT)
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    assert folders(tmp_path) == [current]
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / current).rglob("*")} == before
 
 
 def test_another_content_takes_its_place(tmp_path):
