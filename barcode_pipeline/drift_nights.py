@@ -20,6 +20,7 @@ of event; `since_…`, where a feature or another figure drifts, the day since w
 GOES_ON = 0.5
 """What drifts does so until it is unusual by less than this part of what is told of: a figure that hovers about the
 limit comes and goes once."""
+
 Drifting = Mapping[int, Mapping[str, int]]
 """What drifted and since when, by night."""
 

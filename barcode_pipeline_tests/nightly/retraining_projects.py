@@ -32,6 +32,10 @@ CONFIGURATION = Configuration.model_validate(
 Change = Callable[[Lesson, Material], Lesson]
 
 
+def silent(_: str) -> None:
+    pass
+
+
 def made_project(root: Path, world: World, configuration: Configuration = CONFIGURATION) -> Workspace:
     """The data side of a simulated world."""
     workspace = Workspace(root, configuration)

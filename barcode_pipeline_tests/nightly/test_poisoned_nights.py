@@ -38,6 +38,7 @@ from barcode_pipeline_tests.nightly.retraining_projects import (
     made_project,
     night,
     poisoned_night,
+    silent,
 )
 from barcode_pipeline_tests.test_constant_features import constant, spoil
 
@@ -49,10 +50,6 @@ QUIET_SEEDS = (11, 12)
 QUICK = CONFIGURATION.model_dump(include={"model", "planting", "evaluation"})
 CONFIGURED = Configuration.model_validate(QUICK)
 """A small model; nights as they are in service."""
-
-
-def silent(_: str) -> None:
-    pass
 
 
 def all_but_the_newest_learnt(workspace: Workspace) -> None:

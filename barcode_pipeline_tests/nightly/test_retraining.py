@@ -39,14 +39,11 @@ from barcode_pipeline_tests.nightly.retraining_projects import (
     made_project,
     night,
     poisoned_night,
+    silent,
 )
 from barcode_pipeline_tests.test_feedback import verdict, write_feedback
 
 WORLD = World(events=12_000, seed=4)
-
-
-def silent(_: str) -> None:
-    pass
 
 
 @pytest.fixture(scope="module")

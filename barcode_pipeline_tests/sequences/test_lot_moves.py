@@ -12,7 +12,7 @@ from barcode_pipeline.events.journeys import NO_EVENT_ID, Events
 from barcode_pipeline.events.places import Places
 from barcode_pipeline.sequences.lot_moves import LotMoves, ReadyLots, columns_of, net_changes
 from barcode_pipeline.sequences.moves import Moves, moves_of, sum_moves
-from barcode_pipeline.sequences.shipments import shipment_features
+from barcode_pipeline.sequences.shipments import BATCH_SECONDS, shipment_features
 
 PLACES = Places(np.array([0, 1, 2, -1], np.int32), np.array([1, 2, 3, 99]), pa.array(["a", "b", "c", None]))
 
@@ -94,6 +94,27 @@ def test_a_change_and_its_opposite_leave_it_as_it_was(rows: np.ndarray) -> None:
     asked = ReadyLots(lots).features(first)
     expected = shipment_features(first, sum_moves([(second, 1), (second, -1), (first, 1)]))
     assert np.array_equal(asked.values, expected.values)
+
+
+@pytest.mark.parametrize("also_there", [False, True], ids=["alone", "another at its second"])
+def test_what_held_a_batch_together_is_gone(also_there: bool) -> None:
+    """EPCs 0, 1 and 2 pass a place, each just near enough to the one before: one batch, and two without EPC 1, unless
+    EPC 3 passed with it."""
+    start, near = 1_750_000_000, BATCH_SECONDS - 1
+    rows = [[epc, start + epc * near, 1, 0, 0, 0] for epc in range(3)]
+    rows += [[epc, start + 50_000 + 1000 * epc, 2, 0, 1, 0] for epc in (0, 2)]
+    rows += [[3, start + near, 1, 0, 0, 0]] if also_there else []
+    before = np.array(rows)
+    gone, left = moves_of(events_of(before[before[:, 0] == 1])), moves_of(events_of(before[before[:, 0] != 1]))
+    lots = empty()
+    for lot, change in net_changes([(moves_of(events_of(before)), 1)]).items():
+        lots[lot].change(change)
+    together = ReadyLots(lots).features(left).values
+    for lot, change in net_changes([(gone, -1)]).items():
+        lots[lot].change(change)
+    found = ReadyLots(lots).features(left).values
+    assert np.array_equal(found, shipment_features(left, left).values)
+    assert not np.array_equal(found, together), "what is gone is not seen"
 
 
 def test_columns_come_back() -> None:

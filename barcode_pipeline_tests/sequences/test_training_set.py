@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 
 import numpy as np
 import pytest
 
 from barcode_pipeline.errors import UserError
+from barcode_pipeline.events.files import POINTER
 from barcode_pipeline.events.formats import FORMAT_VERSION
 from barcode_pipeline.sequences.features import FEATURE_NAMES, FEATURE_VERSION
 from barcode_pipeline.sequences.training_set import (
@@ -61,6 +63,8 @@ def test_the_newest_is_what_was_made_last_however_far_the_other_goes(tmp_path):
     with pytest.raises(UserError, match=r"no training set in .*every"):
         newest_training_set([every, night])
     write_training_set(every, arrays_of(1), {**ABOUT, "last_date": "2025-12-31"})
+    # File systems tell moments apart that are some milliseconds apart.
+    os.utime(every / POINTER, (1, 1))
     write_training_set(night, arrays_of(2), {**ABOUT, "last_date": "2025-12-01"})
     assert newest_training_set([every, night]).about["last_date"] == "2025-12-01"
     write_training_set(every, arrays_of(1), {**ABOUT, "last_date": "2025-12-31"})
