@@ -158,8 +158,12 @@ def places_and_products(
     """(distinct places, distinct products of well-formed codes, place of each row, product of each row or -1)."""
     columns = ("epc_code", "location_id", "location_text", "scan_location", "site_name")
     table = workspace.enriched.read(days, columns)
+    # Rows are many and places few: each distinct way to name one is put into words once.
     frame = table.select(columns[1:]).to_pandas()
-    places, place = np.unique(place_words(frame).astype(str), return_inverse=True)
+    named = frame.groupby(list(columns[1:]), sort=False, dropna=False, observed=True).ngroup().to_numpy()
+    first = np.unique(named, return_index=True)[1]
+    places, of_name = np.unique(place_words(frame.iloc[first]).astype(str), return_inverse=True)
+    place = of_name[named]
     codes = dictionary_array(table.column("epc_code"))
     product = pc.struct_field(
         pc.extract_regex(lot_names(codes.dictionary), r"^(?P<product>[^.]*\.[^.]*)\.[^.]*$"), "product"

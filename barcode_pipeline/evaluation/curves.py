@@ -44,9 +44,9 @@ class ScoreHistogram(NamedTuple):
 
 
 def precision_recall_curve(probability: np.ndarray, positive: np.ndarray, points: int = 200) -> PrecisionRecall:
-    """Precision over recall at distinct scores, at most `points` even in recall; empty without positives."""
+    """Precision over recall at distinct scores of positives, at most `points` even in recall; empty without positives."""
     threshold, hits, false = _steps(probability, positive)
-    if len(threshold) == 0 or hits[-1] == 0:
+    if len(threshold) == 0:
         return PrecisionRecall(*(np.empty(0) for _ in range(3)))
     kept = _thinned(hits, points)
     threshold, hits, false = threshold[kept], hits[kept], false[kept]
@@ -58,7 +58,7 @@ def recall_against_false_alerts(
 ) -> RecallAgainstFalseAlerts:
     """Recall over false alerts per 10,000 events as the threshold falls; empty without positives."""
     threshold, hits, false = _steps(probability, positive)
-    if len(threshold) == 0 or hits[-1] == 0:
+    if len(threshold) == 0:
         return RecallAgainstFalseAlerts(np.empty(0), np.empty(0))
     kept = _thinned(hits, points)
     return RecallAgainstFalseAlerts(10_000 * false[kept] / len(probability), hits[kept] / hits[-1])
@@ -94,21 +94,18 @@ def confusion(alert: np.ndarray, positive: np.ndarray) -> np.ndarray:
 
 
 def _steps(probability: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Distinct scores from the highest down, and how many positives and negatives lie at or above each."""
-    order = np.argsort(probability)[::-1]
-    ranked = probability[order]
-    last = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True)) if len(ranked) else np.empty(0, dtype=np.int64)
-    hits = np.cumsum(positive[order])[last]
-    return ranked[last], hits, last + 1 - hits
+    """Distinct scores of positives from the highest down, and how many positives and negatives lie at or above each.
+
+    Between two of them recall does not change and precision only falls. Positives are few: nothing else is sorted.
+    """
+    threshold, positives = np.unique(probability[positive], return_counts=True)
+    reached = np.searchsorted(threshold, probability[~positive], side="right")
+    negatives = np.bincount(reached, minlength=len(threshold) + 1)[1:]
+    return threshold[::-1], np.cumsum(positives[::-1]), np.cumsum(negatives[::-1])
 
 
 def _thinned(hits: np.ndarray, points: int) -> np.ndarray:
-    """Positions of at most `points` steps, even in positives found, that keep the first step and full recall.
-
-    Past full recall precision only falls, so those steps go first.
-    """
-    full = int(np.searchsorted(hits, hits[-1]))
-    if full < points:
-        return np.arange(full + 1)
-    wanted = np.linspace(hits[0], hits[full], points)
-    return np.unique(np.clip(np.searchsorted(hits, wanted), 0, full))
+    """Positions of at most `points` steps, even in positives found, that keep the first step and full recall."""
+    if len(hits) <= points:
+        return np.arange(len(hits))
+    return np.unique(np.searchsorted(hits, np.linspace(hits[0], hits[-1], points)))
