@@ -22,6 +22,7 @@ from benchmarks.rules import rules_events_per_second
 from benchmarks.serving import serving
 from benchmarks.soak import SECONDS, soak
 from benchmarks.training import train_speedup
+from benchmarks.warm_chain import warm_chain
 from benchmarks.whole_run import whole_run
 from benchmarks.worlds import Worlds
 
@@ -45,12 +46,13 @@ FIGURES: dict[str, Measure] = {
     "nightly_seconds": nightly,
     "disk_mb_per_night": nightly,
     "nightly_seconds_730": nightly_730,
+    "warm_chain_pr_auc_difference": warm_chain,
     "soak": soak,
     "soak_mb_per_minute": soak,
 }
 """Which function measures a figure; one function may measure several at once."""
 
-BY_NAME_ALONE = {"nightly_seconds_730", "soak", "soak_mb_per_minute"}
+BY_NAME_ALONE = {"nightly_seconds_730", "warm_chain_pr_auc_difference", "soak", "soak_mb_per_minute"}
 """Figures that take too long to be measured with all others."""
 
 

@@ -153,7 +153,7 @@ class Ground:
         world = World(round(per_day * days), SEED, start=_START, end=end, lots=lots, layout="daily")
         write_simulation(folder / "world", world)
         dates = [f"{_START + timedelta(days=before + extra):%Y-%m-%d}" for extra in range(10)]
-        rows = {date: sum(_lines(path) - 1 for path in _daily(folder, date)) for date in dates}
+        rows = {date: sum(_lines(path) - 1 for path in daily_files(folder, date)) for date in dates}
         date = min(dates, key=lambda one: abs(rows[one] - per_day))
         return cls(folder, date, rows[date])
 
@@ -164,7 +164,7 @@ class Ground:
         shutil.copytree(world / "data" / "processed", root / "data" / "processed")
         shutil.copytree(world / "data" / "truth", root / "data" / "truth")
         for day in range(newest - days, newest):
-            _link_files(_daily(self.folder, date_text(day)), root / "data" / "raw" / date_text(day))
+            link_files(daily_files(self.folder, date_text(day)), root / "data" / "raw" / date_text(day))
         first = newest - max(days, LONG)
         if days < LONG:
             self.link_journeys(root, range(first, newest - days))
@@ -174,14 +174,14 @@ class Ground:
         _make_ready(workspace, first, newest - 2, model_of)
         _run_night(root, date_text(newest - 1))
         coming = self.folder / f"{days}_coming"
-        _link_files(_daily(self.folder, self.date), coming)
+        link_files(daily_files(self.folder, self.date), coming)
         return _Side(workspace, self.date, coming, self._facts(workspace))
 
     def link_journeys(self, root: Path, days: Iterable[int]) -> None:
         """The earlier rows of the EPCs of the measured day, in files as they came."""
-        epcs = {row[column] for path in _daily(self.folder, self.date) for column, row in _rows(path)}
+        epcs = {row[column] for path in daily_files(self.folder, self.date) for column, row in _rows(path)}
         for day in days:
-            for path in _daily(self.folder, date_text(day)):
+            for path in daily_files(self.folder, date_text(day)):
                 with path.open(encoding="utf-8") as stream:
                     header = next(stream)
                     column = header.rstrip("\n").split("\t").index("epc_code")
@@ -192,7 +192,7 @@ class Ground:
 
     def _facts(self, workspace: Workspace) -> dict[str, float]:
         """What a folder holds before the measured night, and what of it are events of the new day's EPCs."""
-        epcs = {row[column] for path in _daily(self.folder, self.date) for column, row in _rows(path)}
+        epcs = {row[column] for path in daily_files(self.folder, self.date) for column, row in _rows(path)}
         table = workspace.merged.read(workspace.merged.days(), ("epc_code",))
         codes = table.column("epc_code").cast("string").to_pandas()
         of_day = codes[codes.isin(epcs)]
@@ -205,7 +205,7 @@ class Ground:
         }
 
 
-def _daily(folder: Path, date: str) -> list[Path]:
+def daily_files(folder: Path, date: str) -> list[Path]:
     return sorted((folder / "world" / "data" / "raw" / date).glob("*.csv"))
 
 
@@ -223,7 +223,7 @@ def _lines(path: Path) -> int:
         return sum(1 for _ in stream)
 
 
-def _link_files(files: Sequence[Path], target: Path) -> None:
+def link_files(files: Sequence[Path], target: Path) -> None:
     target.mkdir(parents=True)
     for path in files:
         os.link(path, target / path.name)
@@ -320,7 +320,7 @@ def _copied(side: _Side) -> Path:
         (os.link if never_changed else shutil.copy2)(source, target)
 
     shutil.copytree(side.workspace.root, root, symlinks=True, copy_function=copy)
-    _link_files(sorted(side.coming.iterdir()), root / "data" / "raw" / side.date)
+    link_files(sorted(side.coming.iterdir()), root / "data" / "raw" / side.date)
     return root
 
 
@@ -361,7 +361,7 @@ def _growth(side: _Side) -> dict[str, dict[str, float]]:
     _pass_retention(root)
     shutil.rmtree(root / "data" / "raw" / side.date)
     before = _megabytes(root)
-    _link_files(sorted(side.coming.iterdir()), root / "data" / "raw" / side.date)
+    link_files(sorted(side.coming.iterdir()), root / "data" / "raw" / side.date)
     _run_night(root, side.date)
     after = _megabytes(root)
     _pass_retention(root)

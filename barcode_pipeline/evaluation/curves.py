@@ -44,7 +44,7 @@ class ScoreHistogram(NamedTuple):
 
 
 def precision_recall_curve(probability: np.ndarray, positive: np.ndarray, points: int = 200) -> PrecisionRecall:
-    """Precision over recall at distinct scores of positives, at most `points` even in recall; empty without positives."""
+    """Precision over recall at distinct scores of positives, at most `points` even in recall; empty without any."""
     threshold, hits, false = _steps(probability, positive)
     if len(threshold) == 0:
         return PrecisionRecall(*(np.empty(0) for _ in range(3)))

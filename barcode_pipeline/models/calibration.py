@@ -85,6 +85,34 @@ def calibrate(
     return replace(fitted, by_budget=np.stack([_spent(trades, budget, threshold) for budget in BUDGETS]))
 
 
+def thresholds_carried_on(
+    before: Calibration, now: Calibration, scores_before: np.ndarray, scores_now: np.ndarray, weight: np.ndarray
+) -> Calibration:
+    """The calibration of a model that went on learning for a little, with thresholds that ordinary events pass as
+    often as they pass those of the model before.
+
+    A night sees few lots, and ordinary events that look odd come by the lot: thresholds chosen by so few would let
+    through now too much, now too little. scores_before, scores_now: (N, 5), what both say of the same ordinary events;
+    weight: (N,), for how many each stands. A label that no tail can be measured of (`models.tail`) keeps the thresholds
+    of `now`.
+    """
+    threshold, by_budget = now.threshold.copy(), now.by_budget.copy()
+    for label in range(len(LABELS)):
+        tails = [tail_of(scores[:, label].astype(np.float64), weight) for scores in (scores_before, scores_now)]
+        first, second = tails
+        if first is None or second is None or before.slope[label] <= 0:
+            continue
+        old = np.append(before.by_budget[:, label], before.threshold[label])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            score = (logit(old) - before.offset[label]) / before.slope[label]
+        moved = second.start + (score - first.start) * second.scale / first.scale
+        new = expit(now.slope[label] * moved + now.offset[label])
+        # A threshold above every probability stays there.
+        new = np.where(old < 1, new, old)
+        by_budget[:, label], threshold[label] = new[:-1], new[-1]
+    return replace(now, threshold=threshold, by_budget=by_budget)
+
+
 def _fit_sigmoid(score: np.ndarray, target: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
     """Slope (never negative) and offset of the sigmoid of greatest likelihood, on standardised scores.
 

@@ -14,7 +14,7 @@ import torch
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.files import written_beside
 from barcode_pipeline.events.formats import FORMAT_VERSION, LABELS
-from barcode_pipeline.models.calibration import Calibration, calibrate
+from barcode_pipeline.models.calibration import Calibration, calibrate, thresholds_carried_on
 from barcode_pipeline.models.compute import Compute
 from barcode_pipeline.models.network import Architecture, SequenceNetwork
 from barcode_pipeline.models.ordinary import nothing_ordinary, ordinary_values
@@ -88,8 +88,8 @@ def train_lstm(
     real: tuple[JourneyFeatures, np.ndarray] | None = None,
 ) -> LstmModel:
     """Train, stop early and calibrate. weight, validation: (N,) float (or bool for 1 and 0), the weights of events in
-    learning and in choosing. start: a model whose architecture, weights and scaling are gone on from; calibration and
-    thresholds are made anew all the same. real: journeys as they are and which of their events `calibrate` looks at,
+    learning and in choosing. start: a model whose architecture, weights, scaling and thresholds are gone on from
+    (`thresholds_carried_on`). real: journeys as they are and which of their events `calibrate` looks at,
     where the targets are planted."""
     use, seen_in_validation = weight > 0, validation > 0
     if not use.any() or not validation.any():
@@ -127,7 +127,12 @@ def train_lstm(
     chosen, rows = journeys.select(journeys.with_any(seen_in_validation))
     seen = seen_in_validation[rows]
     scores_of_real = None if real is None else plain.scores(real[0])[real[1]]
-    calibration = calibrate(plain.scores(chosen)[seen], targets[rows][seen], validation[rows][seen], scores_of_real)
+    scores, weights = plain.scores(chosen)[seen], validation[rows][seen]
+    calibration = calibrate(scores, targets[rows][seen], weights, scores_of_real)
+    if start is not None:
+        ordinary = ~targets[rows][seen].any(axis=1)
+        before = start.scores(chosen)[seen][ordinary]
+        calibration = thresholds_carried_on(start.calibration, calibration, before, scores[ordinary], weights[ordinary])
     facts = {
         **(about or {}),
         "training": asdict(settings),
@@ -137,8 +142,8 @@ def train_lstm(
         "device": compute.describe(),
         "versions": {"python": platform.python_version(), "torch": str(torch.__version__), "numpy": np.__version__},
     }
-    ordinary = ordinary_values(journeys, targets, weight, settings.seed)
-    return replace(plain, calibration=calibration, about=facts, ordinary=ordinary)
+    usual = ordinary_values(journeys, targets, weight, settings.seed)
+    return replace(plain, calibration=calibration, about=facts, ordinary=usual)
 
 
 def save_lstm(model: LstmModel, path: Path) -> None:

@@ -58,14 +58,11 @@ class ModelRegistry:
 
     def add(self, model: LstmModel, day: datetime.date) -> Path:
         """Save a model as `lstm_model_YYYYMMDD.pt`, a second one of that day as `…_2.pt`, and so on."""
-        number = 1
-        while True:
-            tail = "" if number == 1 else f"_{number}"
-            path = self.folder / f"lstm_model_{day:%Y%m%d}{tail}.pt"
-            if not path.exists():
-                save_lstm(model, path)
-                return path
-            number += 1
+        # After the last of that day: a name that was pruned would make the newest model pass for an old one.
+        number = max((_age(path)[1] for path in self.folder.glob(f"lstm_model_{day:%Y%m%d}*.pt")), default=0) + 1
+        path = self.folder / f"lstm_model_{day:%Y%m%d}{'' if number == 1 else f'_{number}'}.pt"
+        save_lstm(model, path)
+        return path
 
     def entries(self) -> list[ModelEntry]:
         """Every model file, oldest first; one that the journal does not know has an entry of its name alone."""

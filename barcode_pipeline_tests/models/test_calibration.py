@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from barcode_pipeline.models.calibration import (
     BUDGETS,
@@ -16,6 +16,7 @@ from barcode_pipeline.models.calibration import (
     best_f1,
     best_threshold,
     calibrate,
+    thresholds_carried_on,
     thresholds_of_budget,
 )
 
@@ -275,3 +276,38 @@ def test_a_budget_is_changed_without_training_again():
     np.testing.assert_array_equal(found.at_budget(3.9).threshold, found.by_budget[BUDGETS.index(3.0)])
     np.testing.assert_array_equal(found.at_budget(0.1).threshold, found.by_budget[0])
     assert (np.diff(found.by_budget, axis=0) <= 0).all(), "a larger budget never raises a threshold"
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 1000), slope=st.floats(0.3, 3.0), offset=st.floats(-4, 4), its_slope=st.floats(0.3, 3.0))
+def test_thresholds_carried_on_let_the_same_events_pass(seed, slope, offset, its_slope):
+    draw = np.random.default_rng(seed)
+    before = draw.normal(-8, 1.5, (20_000, 5))
+    by_budget = np.sort(draw.uniform(0.001, 0.9, (len(BUDGETS), 5)), axis=0)[::-1]
+    first = Calibration(np.full(5, 0.8), np.full(5, 1.0), np.full(5, 0.4), by_budget)
+    fitted = Calibration(np.full(5, its_slope), np.full(5, -0.5), np.full(5, 0.9))
+    now = slope * before + offset
+    carried = thresholds_carried_on(first, fitted, before, now, np.ones(len(before)))
+    scores = draw.normal(-2, 4, (500, 5))
+    for budget in (0.0, *BUDGETS):
+        old, new = first.at_budget(budget), carried.at_budget(budget)
+        # Leaving aside what lies on a threshold but for rounding.
+        apart = np.abs(scores * old.slope + old.offset - logit(old.threshold)) > 1e-4
+        same = old.alerts(old.probabilities(scores)) == new.alerts(new.probabilities(slope * scores + offset))
+        assert same[apart].all()
+
+
+def test_thresholds_that_nothing_can_be_said_of_are_those_of_now():
+    before = Calibration(np.ones(5), np.zeros(5), np.full(5, 0.4))
+    now = Calibration(np.ones(5), np.zeros(5), np.full(5, 0.9))
+    few = np.random.default_rng(0).normal(size=(500, 5))
+    carried = thresholds_carried_on(before, now, few, few, np.ones(500))
+    np.testing.assert_array_equal(carried.threshold, now.threshold)
+
+
+def test_a_threshold_above_every_probability_is_carried_on_as_one():
+    never = np.full(5, np.nextafter(np.float32(1), np.float32(2)))
+    before = Calibration(np.ones(5), np.zeros(5), never)
+    scores = np.random.default_rng(0).normal(size=(20_000, 5))
+    carried = thresholds_carried_on(before, before, scores, scores + 1, np.ones(20_000))
+    assert not carried.alerts(np.ones((1, 5), np.float32)).any()

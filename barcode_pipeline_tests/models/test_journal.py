@@ -114,3 +114,11 @@ def test_a_damaged_journal_is_a_sentence(registry):
     with pytest.raises(UserError, match=r"journal\.json cannot be read: remove it"):
         registry.entries()
     assert registry.load_in_service()[1] == path, "who is in service does not hang on it"
+
+
+def test_the_newest_model_never_takes_the_name_of_one_that_was_removed(registry):
+    paths = added(registry, 4)
+    assert registry.prune(2) == [paths[0].name, paths[1].name]
+    newest = registry.add(MODEL, DAY)
+    assert newest.name not in {path.name for path in paths}
+    assert registry.prune(2) == [paths[2].name], "the newest is the last to go"
