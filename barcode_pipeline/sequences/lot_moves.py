@@ -10,10 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 
 from barcode_pipeline.compiled import compiled
+from barcode_pipeline.events.codes import lots_of
+from barcode_pipeline.events.followed import Followed
+from barcode_pipeline.events.journeys import follow
 from barcode_pipeline.events.pairs import index_pairs
+from barcode_pipeline.events.text import dictionary_codes
 from barcode_pipeline.sequences import shipments
 from barcode_pipeline.sequences.moves import DIRECTIONS, NOWHERE, Moves
 from barcode_pipeline.sequences.shipments import BATCH_SECONDS, SHIPMENT_FEATURES, ShipmentFeatures
@@ -25,7 +28,7 @@ _C_TIME, _C_PLACE, _C_STEP, _C_FROM_TIME, _C_FROM_PLACE, _C_FROM_STEP, _C_COUNT,
 
 _NUMBERED = 18
 _RAW_PLACE, _RAW_FROM = _NUMBERED, _NUMBERED + 1
-"""Beside the kernel's columns: the places as `place_keys` has them."""
+"""Beside the kernel's columns: the places as `Places.keys` has them."""
 _N_PLACES, _N_PLACE_LEVELS, _N_SITES, _N_EDGES, _N_WAYS, _N_BATCHES, _N_LINKS = range(7)
 
 _T, _S, _FT, _FS = shipments._TIME, shipments._STEP, shipments._FROM_TIME, shipments._FROM_STEP
@@ -119,21 +122,34 @@ class ReadyLots:
         return ShipmentFeatures(shipments.rounded(values), highest)
 
 
-def net_changes(parts: list[tuple[Moves, int]]) -> dict[str, np.ndarray]:
-    """Changes of each lot, (n, 8) int64, distinct and in order: each part's counts as often as its number says.
+def lot_changes(followed: Followed, known: int) -> dict[str, np.ndarray]:
+    """What the events from row `known` on change in the moves of each lot: (n, 8) int64, distinct and in order.
 
-    Moves whose counts come to nothing stay, for the sake of their serials.
+    The rows before are whole journeys too, as they were known. An event whose previous event is another one now leaves
+    the move that it made. Moves whose counts come to nothing stay, for the sake of their serials.
     """
-    lots = pa.concat_arrays([part.lots for part, _ in parts]).dictionary_encode()
-    lot_of_name = lots.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    starts = np.cumsum([0, *(len(part.lots) for part, _ in parts)])
-    rows, lot = [], []
-    for (part, times), start in zip(parts, starts[:-1], strict=True):
-        columns = columns_of(part)
-        columns[:, _C_COUNT] *= times
-        rows.append(columns)
-        lot.append(lot_of_name[part.lot + start])
-    return split_changes(np.concatenate(rows), np.concatenate(lot), lots.dictionary.to_pylist())
+    events, previous = followed.events, followed.travel.previous_rows()
+    before = follow(events.take(np.arange(known))).previous_rows()
+    left = np.flatnonzero(before != previous[:known])
+    rows = np.concatenate([left, left, np.arange(known, len(events))])
+    previous = np.concatenate([before[left], previous[rows[len(left) :]]])
+    count = np.where(np.arange(len(rows)) < len(left), -1, 1)
+    has_epc = events.epc[rows] >= 0
+    rows, previous, count = rows[has_epc], previous[has_epc], count[has_epc]
+    step = events.level.astype(np.int64) * DIRECTIONS + events.direction
+    place, lots = events.places.keys[events.place], lots_of(events.codes)
+    has_previous, epc = previous >= 0, events.epc[rows]
+    columns = (
+        events.time[rows],
+        place[rows],
+        step[rows],
+        np.where(has_previous, events.time[previous], 0),
+        np.where(has_previous, place[previous], 0),
+        np.where(has_previous, step[previous], NOWHERE),
+        count,
+        followed.codes.serial[epc],
+    )
+    return split_changes(np.stack(columns, axis=1), dictionary_codes(lots)[epc], lots.dictionary.to_pylist())
 
 
 def split_changes(columns: np.ndarray, lot: np.ndarray, lots: list[str]) -> dict[str, np.ndarray]:

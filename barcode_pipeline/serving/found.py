@@ -50,10 +50,10 @@ class Found:
         """All that is known, the new scans among them."""
         return known_events(self.given, self.known, self.keys.code_of_key, self.keys.codes)
 
-    def events_before(self) -> Events:
-        """What was known before."""
-        before = self.known[self.known < len(self.rows)]
-        return known_events(self.given, before, self.keys.code_of_key, self.keys.codes)
+    @property
+    def known_before(self) -> int:
+        """How many of the events were known before: they stand first."""
+        return len(self.known) - len(self.fresh)
 
 
 def find_keys(scans: Scans) -> Keys:
