@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
-from barcode_pipeline.events.codes import ParsedCodes, parse_codes
+import pyarrow as pa
+
+from barcode_pipeline.events.codes import ParsedCodes, lots_of, parse_codes
 from barcode_pipeline.events.journeys import Events, Travel, follow
 
 
@@ -15,6 +18,11 @@ class Followed:
     events: Events
     codes: ParsedCodes
     travel: Travel
+
+    @cached_property
+    def lots(self) -> pa.DictionaryArray:
+        """The lot of each of `events.codes`, made when first asked for."""
+        return lots_of(self.events.codes)
 
     def __len__(self) -> int:
         return len(self.events)

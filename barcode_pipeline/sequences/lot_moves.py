@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from barcode_pipeline.events.codes import lots_of
 from barcode_pipeline.events.followed import Followed
 from barcode_pipeline.events.journeys import follow
 from barcode_pipeline.events.text import dictionary_codes
@@ -147,7 +146,7 @@ def lot_changes(followed: Followed, known: int) -> dict[str, np.ndarray]:
     has_epc = events.epc[rows] >= 0
     rows, previous, count = rows[has_epc], previous[has_epc], count[has_epc]
     step = events.level.astype(np.int64) * DIRECTIONS + events.direction
-    place, lots = events.places.keys[events.place], lots_of(events.codes)
+    place, lots = events.places.keys[events.place], followed.lots
     has_previous, epc = previous >= 0, events.epc[rows]
     columns = (
         events.time[rows],

@@ -20,10 +20,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from barcode_pipeline.compiled import compiled
-from barcode_pipeline.events.codes import lots_of
 from barcode_pipeline.events.followed import Followed, follow_codes
 from barcode_pipeline.events.journeys import Events
 from barcode_pipeline.events.pairs import number_pairs
+from barcode_pipeline.events.text import dictionary_codes
 
 DIRECTIONS = 5
 """A step is `level * DIRECTIONS + direction`."""
@@ -69,8 +69,7 @@ def find_moves(followed: Followed) -> tuple[Moves, np.ndarray]:
     The second: (N,) int32, -1 for events without an EPC.
     """
     events, travel, serial = followed.events, followed.travel, followed.codes.serial
-    names = lots_of(events.codes)
-    lot_of_code = names.indices.to_numpy(zero_copy_only=False).astype(np.int32)
+    lot_of_code = dictionary_codes(followed.lots)
     known = int(travel.journeys.offsets[-1])
     epc, time, place, previous = (column[:known] for column in (travel.epc, travel.time, travel.place, travel.previous))
     step = travel.level[:known].astype(np.int64) * DIRECTIONS + travel.direction[:known]
@@ -97,7 +96,7 @@ def find_moves(followed: Followed) -> tuple[Moves, np.ndarray]:
     move_of_event = np.full(len(events), -1, dtype=np.int32)
     move_of_event[:known] = rank[move]
     moves = _moves({name: column[order] for name, column in zip(_COLUMNS, columns, strict=True)},
-                   count[order], highest[order], names.dictionary)  # fmt: skip
+                   count[order], highest[order], followed.lots.dictionary)  # fmt: skip
     return moves, move_of_event
 
 

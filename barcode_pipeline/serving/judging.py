@@ -121,7 +121,8 @@ class Judging:
         with self.history.transaction(keys.names) as transaction:
             stages.done("read")
             found = find(scans, keys, transaction.journeys, self._readings)
-            verdicts = np.concatenate([found.rows["verdict"], np.zeros(len(scans), dtype=VERDICT)])
+            verdicts = np.zeros(len(found.given), dtype=VERDICT)
+            verdicts[: len(found.rows)] = found.rows["verdict"]
             stages.done("assemble")
             if len(found.fresh):
                 sampled = self._judge_new(found, transaction, verdicts, stages)
