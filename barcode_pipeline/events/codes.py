@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from barcode_pipeline.compiled import compiled, inlined
 from barcode_pipeline.events.distinct import is_same, number_texts
-from barcode_pipeline.events.text import clean_words, string_buffers
+from barcode_pipeline.events.text import clean_words, string_buffers, texts_at
 from barcode_pipeline.events.times import days_from_civil, days_in_month
 
 DATE_UNREADABLE = np.iinfo(np.int32).min
@@ -47,6 +47,8 @@ class ParsedCodes:
 
 def canonical_codes(words: pa.Array) -> pa.Array:
     """Stripped, upper-cased, `-` read as `.`; missing words stay missing. (N,) string."""
+    if not words.null_count and words.type == pa.string() and _are_canonical(*string_buffers(words)):
+        return words
     return pc.replace_substring(pc.utf8_upper(clean_words(words)), "-", ".")
 
 
@@ -62,7 +64,7 @@ def lots_of(codes: pa.Array) -> pa.DictionaryArray:
     start, stop = np.empty(len(codes), dtype=np.int32), np.empty(len(codes), dtype=np.int32)
     _find_lots(offsets, data, start, stop)
     lot, first = number_texts(data, start, stop)
-    return pa.DictionaryArray.from_arrays(pa.array(lot), lot_names(codes.take(pa.array(first))))
+    return pa.DictionaryArray.from_arrays(lot, texts_at(data, start[first], stop[first]))
 
 
 def parse_codes(codes: pa.Array, registered: tuple[str, ...]) -> ParsedCodes:
@@ -110,6 +112,18 @@ def lot_bounds(data: np.ndarray, start: int, stop: int) -> tuple[int, int]:
     if dots != 5:
         first, last = start, stop
     return first, last
+
+
+@compiled
+def _are_canonical(offsets: np.ndarray, data: np.ndarray) -> bool:
+    """Whether all words are upper case without blanks and dashes, and too long to be one that says nothing."""
+    for word in range(len(offsets) - 1):
+        if offsets[word + 1] - offsets[word] < 5:
+            return False
+    for i in range(offsets[0], offsets[-1]):
+        if data[i] <= 32 or data[i] > 126 or data[i] == 45 or 97 <= data[i] <= 122:
+            return False
+    return True
 
 
 @compiled

@@ -47,6 +47,25 @@ def index_pairs(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 @compiled
+def number_pair(
+    table: np.ndarray, pairs_first: np.ndarray, pairs_second: np.ndarray, found: int, first: int, second: int
+) -> int:
+    """The number of one pair among `found`; `found` itself where it is new, and it is added then.
+
+    For one pair after the other: `index_pairs` takes half as long with its own loop.
+    """
+    slot = _mixed(first, second) & (len(table) - 1)
+    while table[slot] >= 0:
+        pair = table[slot]
+        if pairs_first[pair] == first and pairs_second[pair] == second:
+            break
+        slot = (slot + 1) & (len(table) - 1)
+    if table[slot] < 0:
+        table[slot], pairs_first[found], pairs_second[found] = found, first, second
+    return table[slot]
+
+
+@compiled
 def number_pairs(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """The number of each pair alone, (N,) int32."""
     return index_pairs(first, second)[0]

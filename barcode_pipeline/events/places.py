@@ -6,6 +6,7 @@ known apart by the id or the name it gave.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -78,6 +79,24 @@ class Places:
 
     def __len__(self) -> int:
         return len(self.site)
+
+    @cached_property
+    def keys(self) -> np.ndarray:
+        """A number for each place that is the same whatever other rows were read with it, (P,) int64.
+
+        A site's row in the sites table; below 0, and a hash of the id or name, for an unknown place. Unknown places
+        whose ids are no integers count as one: they are not told apart here.
+        """
+        keys = self.site.astype(np.int64)
+        for unknown in np.flatnonzero(keys < 0):
+            words = f"{self.location_id[unknown]} {self.name[int(unknown)]}".encode()
+            keys[unknown] = -1 - (int.from_bytes(hashlib.blake2b(words, digest_size=8).digest(), "big") >> 2)
+        return keys
+
+    @cached_property
+    def number_of_key(self) -> np.ndarray:
+        """`keys` numbered from 0, (P,) int64: places with one key have one number."""
+        return np.unique(self.keys, return_inverse=True)[1]
 
 
 def resolve_places(

@@ -111,6 +111,22 @@ def dictionary_codes(column: pa.DictionaryArray) -> np.ndarray:
     return indices.to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
 
 
+def texts_at(data: np.ndarray, start: np.ndarray, stop: np.ndarray) -> pa.Array:
+    """The texts at some places of one piece of memory, (N,) string. start, stop: (N,) int32."""
+    offsets = np.zeros(len(start) + 1, dtype=np.int32)
+    np.cumsum(stop - start, out=offsets[1:])
+    texts = np.empty(offsets[-1], dtype=np.uint8)
+    _copy_texts(data, start, offsets, texts)
+    return pa.StringArray.from_buffers(len(start), pa.py_buffer(offsets), pa.py_buffer(texts))
+
+
+@compiled
+def _copy_texts(data: np.ndarray, start: np.ndarray, offsets: np.ndarray, texts: np.ndarray) -> None:
+    for row in range(len(start)):
+        for i in range(offsets[row + 1] - offsets[row]):
+            texts[offsets[row] + i] = data[start[row] + i]
+
+
 def factorize(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Codes (N,) and distinct values, in order of first appearance."""
     codes, distinct = pd.factorize(values)

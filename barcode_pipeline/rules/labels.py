@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from barcode_pipeline.compiled import compiled
-from barcode_pipeline.events.codes import ParsedCodes, parse_codes
+from barcode_pipeline.events.codes import ParsedCodes
+from barcode_pipeline.events.followed import Followed, follow_codes
 from barcode_pipeline.events.formats import LABELS
-from barcode_pipeline.events.journeys import Events, follow
+from barcode_pipeline.events.journeys import Events
 from barcode_pipeline.events.places import Reference
 from barcode_pipeline.events.times import SECONDS_PER_DAY
 from barcode_pipeline.rules.kernel import FAKE, epc_fake, judge_journey
@@ -36,12 +37,16 @@ class RuleScores:
 
 def score_events(events: Events, reference: Reference, settings: RuleSettings) -> RuleScores:
     """The five scores of every event, which may be one or millions, in any order."""
-    codes = parse_codes(events.codes, settings.companies)
-    travel = follow(events)
+    return score_followed(follow_codes(events, settings.companies), reference, settings)
+
+
+def score_followed(followed: Followed, reference: Reference, settings: RuleSettings) -> RuleScores:
+    """`score_events` of events whose codes were read, with the settings' companies, and journeys followed."""
+    events, travel = followed.events, followed.travel
     scores = np.zeros((len(events), len(LABELS)), dtype=np.uint8)
     evidence = np.zeros((len(events), len(LABELS)), dtype=np.uint16)
     sites, routes = reference.sites, reference.routes
-    _judge_codes(travel.epc, travel.time, scores, evidence, *_code_columns(codes))
+    _judge_codes(travel.epc, travel.time, scores, evidence, *_code_columns(followed.codes))
     _judge_journeys(
         travel.journeys.offsets, travel.previous, travel.late, settings.v_max,
         travel.time, travel.level, travel.direction, travel.place, events.places.site, sites.distances,

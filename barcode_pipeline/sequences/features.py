@@ -15,8 +15,9 @@ from typing import NamedTuple
 import numpy as np
 
 from barcode_pipeline.compiled import compiled, inlined
-from barcode_pipeline.events.codes import DATE_UNREADABLE, ParsedCodes, parse_codes
-from barcode_pipeline.events.journeys import Events, Travel, follow
+from barcode_pipeline.events.codes import DATE_UNREADABLE, ParsedCodes
+from barcode_pipeline.events.followed import Followed, follow_codes
+from barcode_pipeline.events.journeys import Events
 from barcode_pipeline.events.places import Reference, distance_between, route_between
 from barcode_pipeline.events.steps import IN, LEVEL_UNKNOWN, OUT
 from barcode_pipeline.events.times import SECONDS_PER_DAY
@@ -137,10 +138,16 @@ def compute_features(
     `events` hold whole journeys. `companies`: the registered ones. `moves`: of the lots of these events, their own
     included (what comes later among them is not looked at); without it `events` hold the whole lots.
     """
-    parsed = parse_codes(events.codes, companies)
-    codes = _code_columns(parsed)
-    travel = follow(events)
-    of_lots = _shipments(events, travel, parsed.serial, moves)
+    return features_of(follow_codes(events, companies), reference, fastest_km_per_hour, moves)
+
+
+def features_of(
+    followed: Followed, reference: Reference, fastest_km_per_hour: float, moves: Moves | ReadyLots | None = None
+) -> EventFeatures:
+    """`compute_features` of events whose codes were read and journeys followed."""
+    events, travel = followed.events, followed.travel
+    codes = _code_columns(followed.codes)
+    of_lots = _shipments(followed, moves)
     site, routes = events.places.site, reference.routes
     offsets, order = travel.journeys.offsets, travel.journeys.order
     out = np.empty((len(events), len(FEATURES)), dtype=np.float16)
@@ -180,18 +187,17 @@ def compute_features(
     return EventFeatures(out, position)
 
 
-def _shipments(
-    events: Events, travel: Travel, serial: np.ndarray, moves: Moves | ReadyLots | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _shipments(followed: Followed, moves: Moves | ReadyLots | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(shipment features of every distinct move, the move of each event, `serial_beyond` of each event), events in
     the order of travel. What items of a pallet share is computed once."""
-    asked, move_of_event = find_moves(events, travel, serial)
+    asked, move_of_event = find_moves(followed)
     if moves is None or isinstance(moves, Moves):
         found = shipment_features(asked, asked if moves is None else moves)
     else:
         found = moves.features(asked)
+    travel, serial = followed.travel, followed.codes.serial
     known = int(travel.journeys.offsets[-1])
-    beyond = np.zeros(len(events), dtype=np.float16)
+    beyond = np.zeros(len(followed), dtype=np.float16)
     beyond[:known] = serial_beyond(
         serial[travel.epc[:known]], found.highest[move_of_event[:known]], travel.level[:known]
     )

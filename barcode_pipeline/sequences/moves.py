@@ -12,7 +12,6 @@ features, that `moves_of` all journeys of the lot at once gives.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,10 +20,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from barcode_pipeline.compiled import compiled
-from barcode_pipeline.events.codes import lots_of, parse_codes
-from barcode_pipeline.events.journeys import Events, Travel, follow
+from barcode_pipeline.events.followed import Followed, follow_codes
+from barcode_pipeline.events.journeys import Events
 from barcode_pipeline.events.pairs import number_pairs
-from barcode_pipeline.events.places import Places
+from barcode_pipeline.events.text import dictionary_codes
 
 DIRECTIONS = 5
 """A step is `level * DIRECTIONS + direction`."""
@@ -38,7 +37,7 @@ _COLUMNS = ("lot", "time", "place", "step", "from_time", "from_place", "from_ste
 class Moves:
     """Distinct moves, (M,) each, sorted by lot (in the order of `lots`), then second, then all other columns.
 
-    lot: int32 into `lots`. time: int64 s. place: int64 of `place_keys`. step: int64, `level * DIRECTIONS + direction`.
+    lot: int32 into `lots`. time: int64 s. place: int64 of `Places.keys`. step: int64, `level * DIRECTIONS + direction`.
     from_time, from_place, from_step: the same of the previous event; 0, 0 and `NOWHERE` without one.
     count: int64, how many events made the move. serial: int64, the highest serial among them, -1 where none is one.
     lots: names of the lots (`codes.lot_names`), distinct.
@@ -61,28 +60,27 @@ class Moves:
 
 def moves_of(events: Events) -> Moves:
     """The moves of some journeys; events without an EPC belong to no lot and make none."""
-    return find_moves(events, follow(events), parse_codes(events.codes, ()).serial)[0]
+    return find_moves(follow_codes(events))[0]
 
 
-def find_moves(events: Events, travel: Travel, serial: np.ndarray) -> tuple[Moves, np.ndarray]:
+def find_moves(followed: Followed) -> tuple[Moves, np.ndarray]:
     """(the moves of all events, the move of each event in the order of travel).
 
-    serial: int64 of each code, -1 where it has none. The second: (N,) int32, -1 for events without an EPC.
+    The second: (N,) int32, -1 for events without an EPC.
     """
-    names = lots_of(events.codes)
-    lot_of_code = names.indices.to_numpy(zero_copy_only=False).astype(np.int32)
+    events, travel, serial = followed.events, followed.travel, followed.codes.serial
+    lot_of_code = dictionary_codes(followed.lots)
     known = int(travel.journeys.offsets[-1])
     epc, time, place, previous = (column[:known] for column in (travel.epc, travel.time, travel.place, travel.previous))
     step = travel.level[:known].astype(np.int64) * DIRECTIONS + travel.direction[:known]
     lot = lot_of_code[epc]
     # A pass is all of a lot that was scanned at one place, step and second. A move leads from one to another.
-    keys, place_of_key = np.unique(place_keys(events.places), return_inverse=True)
-    passes = number_pairs((lot.astype(np.int64) * (len(keys) + 1) + place_of_key[place]) * 64 + step, time)
+    place_key, number_of_place = events.places.keys, events.places.number_of_key
+    passes = number_pairs((lot.astype(np.int64) * len(place_key) + number_of_place[place]) * 64 + step, time)
     move = number_pairs(passes, _of_previous(passes, previous))
     first, count, highest = _summarise(move, serial[epc])
     before = previous[first]
     has_previous = before >= 0
-    place_key = keys[place_of_key]
     columns = (
         lot[first],
         time[first],
@@ -98,7 +96,7 @@ def find_moves(events: Events, travel: Travel, serial: np.ndarray) -> tuple[Move
     move_of_event = np.full(len(events), -1, dtype=np.int32)
     move_of_event[:known] = rank[move]
     moves = _moves({name: column[order] for name, column in zip(_COLUMNS, columns, strict=True)},
-                   count[order], highest[order], names.dictionary)  # fmt: skip
+                   count[order], highest[order], followed.lots.dictionary)  # fmt: skip
     return moves, move_of_event
 
 
@@ -136,19 +134,6 @@ def sum_moves(parts: Sequence[tuple[Moves, int]]) -> Moves:
 
 def _moves(columns: dict[str, np.ndarray], count: np.ndarray, serial: np.ndarray, lots: pa.Array) -> Moves:
     return Moves(**columns, count=count, serial=serial, lots=lots)
-
-
-def place_keys(places: Places) -> np.ndarray:
-    """A number for each place that is the same whatever other rows were read with it, (P,) int64.
-
-    A site's row in the sites table; below 0, and a hash of the id or name, for an unknown place. Unknown places
-    whose ids are no integers count as one: `Places` does not tell them apart.
-    """
-    keys = places.site.astype(np.int64)
-    for unknown in np.flatnonzero(keys < 0):
-        words = f"{places.location_id[unknown]} {places.name[int(unknown)]}".encode()
-        keys[unknown] = -1 - (int.from_bytes(hashlib.blake2b(words, digest_size=8).digest(), "big") >> 2)
-    return keys
 
 
 def rows_of_lots(moves: Moves, lots: pa.Array) -> tuple[np.ndarray, np.ndarray]:

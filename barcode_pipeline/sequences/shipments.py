@@ -64,11 +64,12 @@ SHIPMENT_FEATURES = (
 
 (
     _LOT, _TIME, _STEP, _FROM_TIME, _FROM_STEP, _EPCS, _SERIAL, _PLACE, _FROM_PLACE, _SITE_OF, _FROM_SITE, _EDGE, _WAY,
-    _BATCH, _FROM_BATCH, _ONWARD_TO, _LINK, _PLACE_LEVEL,
-) = range(18)  # fmt: skip
-"""Columns of moves as the kernel reads them, by lot and second: (rows, 18) int64, a row in one piece of memory.
+    _BATCH, _FROM_BATCH, _ONWARD_TO, _LINK, _PLACE_LEVEL, _UNITS,
+) = range(19)  # fmt: skip
+COLUMNS = 19
+"""Columns of moves as the kernel reads them, by lot and second: (rows, 19) int64, a row in one piece of memory.
 `_SITE_OF` is place and step together; `_ONWARD_TO` previous batch and place; `_LINK` both batches; all from `_PLACE` on
-are numbers made by `_number`."""
+are numbers made by `_number`. `_UNITS` is the time since the previous event, in `log_units`, 0 without one."""
 
 
 class _Onward(NamedTuple):
@@ -127,7 +128,7 @@ def shipment_features(asked: Moves, known: Moves) -> ShipmentFeatures:
     begin = 0 if asked is known else len(numbered) - len(asked)
     until = len(numbered) if asked is known else begin
     state = _empty_state(len(asked.lots), sizes)
-    _go_through(numbered[:until], numbered[begin:], *onward, *state, values, highest)
+    _go_through(numbered, np.arange(until), numbered[begin:], *onward, *state, values, highest)
     return ShipmentFeatures(rounded(values), highest)
 
 
@@ -187,7 +188,7 @@ def _number(
     sizes = tuple(int(column.max()) + 1 for column in (places, place_level, sites, edge, way, batches, onward, link))
     columns = (
         lot, time, step, from_time, from_step, count, serial, places[:rows], places[rows:], sites[:rows], sites[rows:],
-        edge, way, batches[:rows], batches[rows:], onward, link, place_level,
+        edge, way, batches[:rows], batches[rows:], onward, link, place_level, _units_since(time, from_time, from_step),
     )  # fmt: skip
     numbered = np.empty((rows, len(columns)), dtype=np.int64)
     for column, values in enumerate(columns):
@@ -225,6 +226,7 @@ def _empty_state(lots: int, sizes: tuple[int, ...]) -> _State:
 @compiled
 def _go_through(
     moves: np.ndarray,
+    order: np.ndarray,
     asked: np.ndarray,
     onward_table: np.ndarray,
     onward_batch: np.ndarray,
@@ -242,7 +244,7 @@ def _go_through(
     values: np.ndarray,
     highest: np.ndarray,
 ) -> None:
-    """Both by lot and second: add the moves before each row that is asked about, then look.
+    """Both by lot and second, moves in their `order`: add those before each row that is asked about, then look.
 
     Loops stand in the functions that are called, not around them: with each call, and with what is taken out of a
     tuple, references to arrays are counted, which takes longer than adding a move.
@@ -250,7 +252,9 @@ def _go_through(
     move = 0
     for row in range(len(asked)):
         lot, time = asked[row, _LOT], asked[row, _TIME]
-        move = _add_until(lot, time, move, moves, lots, kinds, sites, edges, batches, places, ways, onward, links, seen)
+        move = _add_until(
+            lot, time, move, moves, order, lots, kinds, sites, edges, batches, places, ways, onward, links, seen
+        )
         _look_at_lot(row, asked, lots, kinds, sites, edges, batches, places, ways, values)
         _look_at_companions(row, asked, onward_table, onward_batch, onward_place, batches, onward, values)
         highest[row] = lots[lot, _LOT_HIGHEST]
@@ -258,8 +262,18 @@ def _go_through(
 
 
 @inlined
-def _log_units(seconds: int) -> np.int64:
+def log_units(seconds: int) -> np.int64:
     return np.int64(np.rint(_LOG_UNITS * np.log1p(max(seconds, 0) / 60.0)))
+
+
+@compiled
+def _units_since(time: np.ndarray, from_time: np.ndarray, from_step: np.ndarray) -> np.ndarray:
+    """`_UNITS` of moves."""
+    units = np.zeros(len(time), dtype=np.int64)
+    for row in range(len(time)):
+        if from_step[row] != NOWHERE:
+            units[row] = log_units(time[row] - from_time[row])
+    return units
 
 
 @compiled
@@ -268,6 +282,7 @@ def _add_until(
     time: int,
     begin: int,
     moves: np.ndarray,
+    order: np.ndarray,
     lots: np.ndarray,
     kinds: np.ndarray,
     sites: np.ndarray,
@@ -280,10 +295,11 @@ def _add_until(
     seen: np.ndarray,
 ) -> int:
     """Count the moves of earlier lots, and of this lot before this second, from move `begin` on; the first left out."""
-    for row in range(begin, len(moves)):
+    for move in range(begin, len(order)):
+        row = order[move]
         of, when = moves[row, _LOT], moves[row, _TIME]
         if of > lot or (of == lot and when >= time):
-            return row
+            return move
         count, step = moves[row, _EPCS], moves[row, _STEP]
         level, site, edge = step // DIRECTIONS, moves[row, _SITE_OF], moves[row, _EDGE]
         lots[of, _LOT_EVENTS] += count
@@ -305,7 +321,7 @@ def _add_until(
         moved = moves[row, _PLACE] != moves[row, _FROM_PLACE]
         has_previous = moves[row, _FROM_STEP] != NOWHERE
         if has_previous:
-            units = _log_units(when - moves[row, _FROM_TIME])
+            units = moves[row, _UNITS]
             edges[edge, _SUM] += count * units
             edges[edge, _SQUARES] += count * units * units
             if moved:
@@ -330,7 +346,7 @@ def _add_until(
         if links[moves[row, _LINK]] > batches[before, _NEXT_COUNT]:
             batches[before, _NEXT_COUNT] = links[moves[row, _LINK]]
             batches[before, _NEXT] = batch
-    return len(moves)
+    return len(order)
 
 
 @inlined
@@ -380,7 +396,7 @@ def _look_at_lot(
         # A spread of a tenth at least: the first few moves of an edge may be all alike.
         variance = edges[asked[row, _EDGE], _SQUARES] / count - mean * mean
         spread = np.sqrt(max(variance, 0.0)) + 0.1 * _LOG_UNITS
-        deviation = (_log_units(time - asked[row, _FROM_TIME]) - mean) / spread
+        deviation = (asked[row, _UNITS] - mean) / spread
         values[row, _DEVIATION] = min(max(deviation, -6.0), 6.0) / 2
 
 

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.codes import lot_names
 from barcode_pipeline.events.date_store import DateStore, one_chunk
+from barcode_pipeline.events.followed import follow_codes
 from barcode_pipeline.events.history import Near
 from barcode_pipeline.events.merging import read_events
 from barcode_pipeline.events.text import dictionary_array, dictionary_codes, integers_from_words
@@ -99,7 +100,8 @@ def _fill_lots(
     rows = np.zeros(len(table), dtype=ROW)
     rows["time"], rows["event_id"], rows["reading"] = events.time, events.event_id, ids[reading]
     rows["file_id"] = _file_ids(table.column("file_id"))
-    rows["verdict"] = judge(events, np.arange(len(table)), None, models, settings)
+    followed = follow_codes(events, settings.rules.companies)
+    rows["verdict"] = judge(followed, np.arange(len(table)), None, models, settings)
     names = events.codes.to_pylist()
     lots = lot_names(events.codes).to_pylist()
     order = np.lexsort((rows["time"], events.epc))

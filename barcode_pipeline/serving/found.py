@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from barcode_pipeline.events.codes import canonical_codes, lot_names
+from barcode_pipeline.events.codes import canonical_codes, lots_of
 from barcode_pipeline.events.journeys import Events
+from barcode_pipeline.events.text import dictionary_codes
 from barcode_pipeline.serving.history import keyless
 from barcode_pipeline.serving.judge import Given, find_scans, known_events
 from barcode_pipeline.serving.readings import Readings
@@ -50,15 +51,15 @@ class Found:
         """All that is known, the new scans among them."""
         return known_events(self.given, self.known, self.keys.code_of_key, self.keys.codes)
 
-    def events_before(self) -> Events:
-        """What was known before."""
-        before = self.known[self.known < len(self.rows)]
-        return known_events(self.given, before, self.keys.code_of_key, self.keys.codes)
+    @property
+    def known_before(self) -> int:
+        """How many of the events were known before: they stand first."""
+        return len(self.known) - len(self.fresh)
 
 
 def find_keys(scans: Scans) -> Keys:
     words = canonical_codes(pa.array(scans.sent, pa.string())).dictionary_encode()
-    code = words.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
+    code = dictionary_codes(words)
     names = words.dictionary.to_pylist()
     of_row = code.copy()
     code_of_key = list(range(len(names)))
@@ -70,8 +71,9 @@ def find_keys(scans: Scans) -> Keys:
             names.append(key)
             code_of_key.append(-1)
         of_row[row] = numbers[key]
-    codes = words.dictionary.cast(pa.string())
-    return Keys(names, of_row, codes, np.array(code_of_key, np.int32), lot_names(codes).to_pylist())
+    lots = lots_of(words.dictionary)
+    lot_of_code = np.array(lots.dictionary.to_pylist(), dtype=object)[dictionary_codes(lots)].tolist()
+    return Keys(names, of_row, words.dictionary, np.array(code_of_key, np.int32), lot_of_code)
 
 
 def find(scans: Scans, keys: Keys, journeys: Sequence[bytes | None], readings: Readings) -> Found:

@@ -11,15 +11,16 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from barcode_pipeline.events.journeys import Events, Journeys, find_journeys
+from barcode_pipeline.events.followed import Followed
+from barcode_pipeline.events.journeys import Events, Journeys
 from barcode_pipeline.events.places import Reference
 from barcode_pipeline.models.baselines.one_class_svm import OneClassSvm
 from barcode_pipeline.models.calibration import Calibration
 from barcode_pipeline.models.lstm import LstmModel
 from barcode_pipeline.models.unique_rows import unique_rows
-from barcode_pipeline.rules.labels import score_events
+from barcode_pipeline.rules.labels import score_followed
 from barcode_pipeline.rules.settings import RuleSettings
-from barcode_pipeline.sequences.features import compute_features
+from barcode_pipeline.sequences.features import features_of
 from barcode_pipeline.sequences.journey_features import JourneyFeatures
 from barcode_pipeline.sequences.lot_moves import ReadyLots
 from barcode_pipeline.serving.readings import ReadingTable
@@ -110,14 +111,16 @@ def known_events(given: Given, rows: np.ndarray, code_of_key: np.ndarray, codes:
     )
 
 
-def judge(events: Events, fresh: np.ndarray, moves: ReadyLots | None, models: Models, settings: Settings) -> np.ndarray:
+def judge(
+    followed: Followed, fresh: np.ndarray, moves: ReadyLots | None, models: Models, settings: Settings
+) -> np.ndarray:
     """The verdicts of the events in `fresh`, (F,) `VERDICT`.
 
-    events: the whole known journeys of their EPCs. fresh: rows of them. moves: of their lots, as `compute_features`
-    takes them; not needed without a model.
+    followed: the whole known journeys of their EPCs. fresh: rows of them. moves: of their lots, as `features_of` takes
+    them; not needed without a model.
     """
     rules = settings.rules
-    scored = score_events(events, settings.reference, rules)
+    scored = score_followed(followed, settings.reference, rules)
     out = np.zeros(len(fresh), dtype=VERDICT)
     out["rule"] = scored.scores[fresh]
     out["rule_labels"] = label_bits(scored.labels(rules)[fresh])
@@ -125,9 +128,9 @@ def judge(events: Events, fresh: np.ndarray, moves: ReadyLots | None, models: Mo
         _by_rules(out, name, np.ones(len(fresh), dtype=bool), NO_MODEL)
     if models.lstm is None and models.svm is None:
         return out
-    features = compute_features(events, settings.reference, rules.companies, rules.v_max, moves)
+    features = features_of(followed, settings.reference, rules.v_max, moves)
     if models.lstm is not None:
-        scores = last_scores(models.lstm, features.values, find_journeys(events), fresh)
+        scores = last_scores(models.lstm, features.values, followed.travel.journeys, fresh)
         probabilities = models.lstm.calibration.probabilities(scores)
         out["lstm"], out["lstm_method"] = probabilities, BY_MODEL
         out["lstm_labels"] = label_bits(models.lstm.calibration.alerts(probabilities))

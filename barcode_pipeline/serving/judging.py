@@ -13,7 +13,8 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 
-from barcode_pipeline.sequences.lot_moves import NotMade, ReadyLots, net_changes
+from barcode_pipeline.events.followed import follow_codes
+from barcode_pipeline.sequences.lot_moves import NotMade, ReadyLots, lot_changes
 from barcode_pipeline.sequences.moves import Moves, moves_of
 from barcode_pipeline.serving.clock import Clock
 from barcode_pipeline.serving.found import Found, find, find_keys, joined
@@ -120,7 +121,8 @@ class Judging:
         with self.history.transaction(keys.names) as transaction:
             stages.done("read")
             found = find(scans, keys, transaction.journeys, self._readings)
-            verdicts = np.concatenate([found.rows["verdict"], np.zeros(len(scans), dtype=VERDICT)])
+            verdicts = np.zeros(len(found.given), dtype=VERDICT)
+            verdicts[: len(found.rows)] = found.rows["verdict"]
             stages.done("assemble")
             if len(found.fresh):
                 sampled = self._judge_new(found, transaction, verdicts, stages)
@@ -136,13 +138,13 @@ class Judging:
         self, found: Found, transaction: Transaction, verdicts: np.ndarray, stages: _Stages
     ) -> list[Sampled]:
         """Judge the new scans, write what they change, and fill their places in `verdicts`."""
-        models, events = self._models(), found.events()
+        models, followed = self._models(), follow_codes(found.events(), self.settings.rules.companies)
         lots = self._lots.read(transaction, list(dict.fromkeys(found.keys.lots)))
-        changes = net_changes([(moves_of(found.events_before()), -1), (moves_of(events), 1)])
+        changes = lot_changes(followed, found.known_before)
         self._lots.change(changes)
         self._changing = changes
         stages.done("lots")
-        new = judge(events, np.searchsorted(found.known, found.fresh), ReadyLots(lots), models, self.settings)
+        new = judge(followed, np.searchsorted(found.known, found.fresh), ReadyLots(lots), models, self.settings)
         verdicts[found.fresh] = new
         stages.done("judge")
         now = self._clock.now()

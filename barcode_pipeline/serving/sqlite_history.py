@@ -14,7 +14,10 @@ from barcode_pipeline.events.formats import LABELS
 from barcode_pipeline.serving.history import Alert, AlertFilter, Changes, HistoryDown, LotNews, cursor_number
 from barcode_pipeline.serving.rows import ROWS_VERSION
 
-LONGEST_LOG = 16_384
+PAGE_BYTES = 2048
+"""A journey has a few hundred bytes, and each that grows puts its page into the log: half of the usual size is half the
+log."""
+LONGEST_LOG = 32_768
 """Pages of the log, 64 MB: beyond it writers are held up for it to begin anew."""
 _AT_ONCE = 500
 """Parameters of one query, at most."""
@@ -63,6 +66,7 @@ class SqliteHistory:
         connection = self._connection()
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
+            connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
             connection.execute("PRAGMA journal_mode = WAL")
             with self._transaction(connection):
                 if connection.execute("PRAGMA user_version").fetchone()[0] == 0:

@@ -103,6 +103,17 @@ def test_canonical_codes(words: list[str | None]) -> None:
     assert canonical_codes(pa.array(words, pa.string())).to_pylist() == expected
 
 
+@pytest.mark.parametrize(
+    "word", ["A.1\x7f9", "A.1-B", "A.1 B", " A.1B", "a.1BB", "A.1é9", "NULL", "nan", "NaN", "", "A.1\t9"]
+)
+def test_one_word_that_is_not_canonical_yet(word: str) -> None:
+    """Words that are canonical already are passed on as they are, all of them or none."""
+    ready = ["A.1[9", "001.8804823.1203199.150002.20250701.000000001"]
+    assert canonical_codes(pa.array(ready)).to_pylist() == ready
+    together = canonical_codes(pa.array([*ready, word, *ready])).to_pylist()
+    assert together == [*ready, *canonical_codes(pa.array([word, None])).to_pylist()[:1], *ready]
+
+
 @settings(deadline=None)
 @given(st.lists(CODES))
 def test_lot_names(codes: list[str]) -> None:

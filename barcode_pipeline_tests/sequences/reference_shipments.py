@@ -55,13 +55,13 @@ def serial_of(code: str) -> int:
 
 
 def place_identity(event: Event) -> tuple[str, object]:
-    """Ids that are no integers are one place to shipments (`moves.place_keys`)."""
+    """Ids that are no integers are one place to shipments (`Places.keys`)."""
     kind, what = event.place.identity
     return ("id", "text") if kind == "id" and not isinstance(what, int) else (kind, what)
 
 
 def key_of_place(place: tuple[str, object], sites: Sequence[Site]) -> int:
-    """A known place's line of the sites table by id, below 0 for an unknown place (`moves.place_keys`)."""
+    """A known place's line of the sites table by id, below 0 for an unknown place (`Places.keys`)."""
     kind, what = place
     if kind == "site":
         return sorted(site.location_id for site in sites).index(what)

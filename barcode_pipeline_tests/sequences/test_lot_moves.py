@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from barcode_pipeline.events.followed import follow_codes
 from barcode_pipeline.events.journeys import NO_EVENT_ID, Events
 from barcode_pipeline.events.places import Places
-from barcode_pipeline.sequences.lot_moves import LotMoves, ReadyLots, columns_of, net_changes
+from barcode_pipeline.sequences.lot_moves import LotMoves, ReadyLots, columns_of, lot_changes, split_changes
 from barcode_pipeline.sequences.moves import Moves, moves_of, sum_moves
 from barcode_pipeline.sequences.shipments import BATCH_SECONDS, shipment_features
 
@@ -32,6 +33,13 @@ def events_of(rows: np.ndarray) -> Events:
         place.astype(np.int32), np.zeros(len(rows), np.int32),
         np.where(event_id > 0, event_id, NO_EVENT_ID).astype(np.int64), CODES, PLACES,
     )  # fmt: skip
+
+
+def changes_by(moves: Moves, times: int = 1) -> dict[str, np.ndarray]:
+    """Moves to be made so many times more, by lot."""
+    columns = columns_of(moves)
+    columns[:, 6] *= times
+    return split_changes(columns, moves.lot, moves.lots.to_pylist())
 
 
 @st.composite
@@ -66,8 +74,8 @@ def test_changed_in_place_it_is_as_made_at_once(rows: np.ndarray, pieces: int, r
         touched = np.unique(piece[:, 0])
         after = np.concatenate([known, piece])
         before_of, after_of = (some[np.isin(some[:, 0], touched)] for some in (known, after))
-        before, asked = moves_of(events_of(before_of)), moves_of(events_of(after_of))
-        for lot, change in net_changes([(before, -1), (asked, 1)]).items():
+        asked = moves_of(events_of(after_of))
+        for lot, change in lot_changes(follow_codes(events_of(after_of)), len(before_of)).items():
             lots[lot].change(change)
         known = after
         whole = moves_of(events_of(known))
@@ -84,9 +92,10 @@ def test_a_change_and_its_opposite_leave_it_as_it_was(rows: np.ndarray) -> None:
     half = len(rows) // 2
     first, second = moves_of(events_of(rows[:half])), moves_of(events_of(rows))
     lots = empty()
-    for lot, change in net_changes([(first, 1)]).items():
+    for lot, change in changes_by(first).items():
         lots[lot].change(change)
-    there, back = net_changes([(first, -1), (second, 1)]), net_changes([(first, 1), (second, -1)])
+    there = lot_changes(follow_codes(events_of(rows)), half)
+    back = {lot: change * [1, 1, 1, 1, 1, 1, -1, 1] for lot, change in there.items()}
     for changes in (there, back):
         for lot, change in changes.items():
             lots[lot].change(change)
@@ -107,10 +116,10 @@ def test_what_held_a_batch_together_is_gone(also_there: bool) -> None:
     before = np.array(rows)
     gone, left = moves_of(events_of(before[before[:, 0] == 1])), moves_of(events_of(before[before[:, 0] != 1]))
     lots = empty()
-    for lot, change in net_changes([(moves_of(events_of(before)), 1)]).items():
+    for lot, change in changes_by(moves_of(events_of(before))).items():
         lots[lot].change(change)
     together = ReadyLots(lots).features(left).values
-    for lot, change in net_changes([(gone, -1)]).items():
+    for lot, change in changes_by(gone, -1).items():
         lots[lot].change(change)
     found = ReadyLots(lots).features(left).values
     assert np.array_equal(found, shipment_features(left, left).values)

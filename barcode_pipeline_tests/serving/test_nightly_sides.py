@@ -19,6 +19,7 @@ from barcode_pipeline import chain
 from barcode_pipeline.cli import main
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.date_store import one_chunk
+from barcode_pipeline.events.followed import follow_codes
 from barcode_pipeline.events.formats import LABELS, PROBABILITIES
 from barcode_pipeline.events.merging import read_events
 from barcode_pipeline.events.times import day_number
@@ -102,7 +103,7 @@ def test_scores_of_the_svm_are_shares_of_its_training(small_project: SmallProjec
     models, settings, table = models_of(place), settings_of(place), place.merged.read(place.merged.days())
     coded = table.filter(pc.is_valid(table.column("epc_code")))
     events = read_events(one_chunk(coded), place.reference.sites)
-    verdicts = judge(events, np.arange(len(events)), None, models, settings)
+    verdicts = judge(follow_codes(events, settings.rules.companies), np.arange(len(events)), None, models, settings)
     features = compute_features(events, place.reference, settings.rules.companies, settings.rules.v_max).values
     svm = models.svm
     assert svm is not None
