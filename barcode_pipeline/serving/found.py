@@ -56,6 +56,13 @@ class Found:
         """How many of the events were known before: they stand first."""
         return len(self.known) - len(self.fresh)
 
+    def cut_lots(self, last_events: int) -> list[str]:
+        """Lots of the journeys that are too long now to be kept whole."""
+        numbers = np.append(self.given.key[: len(self.rows)], self.given.key[self.fresh])
+        scans = np.bincount(numbers, minlength=len(self.keys.names))
+        cut = self.keys.code_of_key[scans > last_events]
+        return [self.keys.lots[code] for code in cut.tolist() if code >= 0]
+
 
 def find_keys(scans: Scans) -> Keys:
     words = canonical_codes(pa.array(scans.sent, pa.string())).dictionary_encode()

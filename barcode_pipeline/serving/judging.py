@@ -127,6 +127,8 @@ class Judging:
             if len(found.fresh):
                 sampled = self._judge_new(found, transaction, verdicts, stages)
         self._lots.settle(self._changing, transaction.versions)
+        # What was cut off a long journey is no longer part of its lot either.
+        self._lots.forget(found.cut_lots(self._last_events))
         if self._sample is not None and sampled:
             self._sample.add(self._clock.day(sampled[0].received), sampled)
         stages.done("write")

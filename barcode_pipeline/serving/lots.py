@@ -7,7 +7,7 @@ again from the history. They are kept in step by the changes that each request b
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,8 +87,13 @@ class Lots:
         for lot, change in changes.items():
             self._kept[lot].moves.change(_undone(change))
 
-    def forget(self) -> None:
-        self._kept.clear()
+    def forget(self, lots: Iterable[str] | None = None) -> None:
+        """Some lots, or all: they are made again from the history when they are met next."""
+        if lots is None:
+            self._kept.clear()
+            return
+        for lot in lots:
+            self._kept.pop(lot, None)
 
 
 def _undone(change: np.ndarray) -> np.ndarray:

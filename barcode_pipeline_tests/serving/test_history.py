@@ -20,6 +20,7 @@ from barcode_pipeline.serving.requests import read_rows
 from barcode_pipeline.serving.rows import ROW, unpack
 from barcode_pipeline.serving.service import warm_up
 from barcode_pipeline.serving.sqlite_history import SqliteHistory
+from barcode_pipeline_tests.models.untrained import random_model
 from barcode_pipeline_tests.serving.cases import EPC, EVENT
 from barcode_pipeline_tests.serving.conftest import Opened, RedisServer, free_port
 from barcode_pipeline_tests.serving.standins import FixedModels, plain_lstm, settings
@@ -177,6 +178,25 @@ def test_two_processes_with_one_epc_lose_no_event(opened: Opened) -> None:
     assert sorted(rows["event_id"]) == [*range(30), *range(100, 130)]
     assert sorted(rows["arrival"]) == list(range(1, 61))  # each saw all of those before it, and no half of one
     assert sum(histories[0].live_days().values()) == 60
+
+
+def test_an_epc_that_is_scanned_for_ever_is_judged_by_its_last_events_alone(opened: Opened) -> None:
+    """Whether its lot is in memory or has to be read: what was cut off its journey plays no part."""
+    model, desks = random_model(seed=1), []
+    for prefix, reading_again in (("A", False), ("B", True)):
+        desk = Judging(opened(), settings(), lambda: Models(model), zone_clock("Asia/Seoul"), last_events=3)
+        found = []
+        for event in range(9):
+            # The lots of both are alike; that of the second is another one.
+            code = EPC.replace("150002", "150002" if prefix == "A" else "150003")
+            place = {"location_id": 1 + event % 2, "event_time": f"2025-07-{event + 2:02}T10:00:00"}
+            rows = [EVENT | place | {"epc_code": code, "event_id": 10 * event + (prefix == "B")}]
+            found.append(desk.judge([read_rows(rows, "Asia/Seoul")]).verdicts[0][["rule", "lstm"]])
+            if reading_again:
+                desk._lots.forget()
+        desks.append(np.concatenate(found))
+        assert len(unpack(desk.history.journeys([code]))[0]) == 3
+    np.testing.assert_array_equal(desks[0], desks[1])
 
 
 def test_redis_tells_a_conflict(redis_server: RedisServer) -> None:
