@@ -123,6 +123,7 @@ class PlantingSection(_Section):
     suspect_probability: float = Field(default=0.6, gt=0, lt=1)
     base_rate: float = Field(default=0.003, gt=0, lt=0.2)
     missed_reads: float = Field(default=0.3, ge=0, lt=1)
+    corruption_epochs: int = Field(default=1, ge=0)
     # The families are checked where they are known, when the planter is asked for.
     leave_out: Annotated[tuple[str, ...], Field(strict=False)] = LEFT_OUT
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
+from barcode_pipeline.corruption import train_corruption_detector
 from barcode_pipeline.events.files import written_beside
 from barcode_pipeline.feedback import judged_in
 from barcode_pipeline.models.compute import Compute
@@ -43,7 +44,8 @@ def learn(
     With planted anomalies, models that are only to search come first: what one suspects is no example of the
     ordinary for the next. They are taught with many more planted anomalies and for a short time: each real one that
     hides among the ordinary then weighs little against them, and is not yet learnt by heart. Models of all shapes are
-    given the same lesson: those that search have as many layers as the configuration says.
+    given the same lesson: those that search have as many layers as the configuration says. Beside each stands a
+    detector of corruptions, which knows no family of anomalies.
     """
     configuration = workspace.configuration
     names = teacher_names or configuration.training.teachers
@@ -53,9 +55,15 @@ def learn(
     material = material.with_suspects(judged.confirmed() & _taught(material))
     if PLANTED in names and configuration.planting.passes > 1:
         material = material.with_suspects(_suspects(workspace, material, names, teachers, compute, say))
+    settings, corruption = configuration.training.settings(), None
+    if PLANTED in names and configuration.planting.corruption_epochs:
+        # Before the lesson of the others is in memory.
+        epochs = configuration.planting.corruption_epochs
+        shape = _architecture(workspace, layers)
+        corruption = train_corruption_detector(material, shape, settings, epochs, compute, say)
     lesson = teach(teachers, material)
-    settings = configuration.training.settings()
-    return train_on_lesson(workspace, material, names, lesson, layers, settings, compute, say), lesson
+    model = train_on_lesson(workspace, material, names, lesson, layers, settings, compute, say)
+    return replace(model, corruption=corruption), lesson
 
 
 def _suspects(
@@ -149,13 +157,7 @@ def train_on_lesson(
         about["planted"] = dict(
             zip(lesson.families, np.bincount(planted, minlength=len(lesson.families)).tolist(), strict=True)
         )
-    architecture = Architecture(
-        len(FEATURE_NAMES),
-        layers,
-        configuration.model.width,
-        configuration.model.dropout,
-        configuration.sequences.length,
-    )
+    architecture = _architecture(workspace, layers)
     name = (
         f"{training_set.about['fingerprint']}-"
         f"{_short_hash(asdict(architecture), asdict(settings), names, lesson.fingerprint(), about.get('warm_from'))}"
@@ -174,6 +176,11 @@ def train_on_lesson(
         None if start is None else start[0],
         material.real_validation() if PLANTED in names else None,
     )
+
+
+def _architecture(workspace: Workspace, layers: int) -> Architecture:
+    model, longest = workspace.configuration.model, workspace.configuration.sequences.length
+    return Architecture(len(FEATURE_NAMES), layers, model.width, model.dropout, longest)
 
 
 def _short_hash(*values: object) -> str:

@@ -54,6 +54,17 @@ def test_alerts_are_the_probabilities_that_reach_their_thresholds(small_project)
     assert alerts.any(), "a world without an alert tests nothing"
 
 
+def test_a_detector_of_corruptions_stands_beside_and_gives_no_alert(small_project):
+    workspace, model = small_project.workspace, small_project.trained.model
+    assert model.corruption is not None
+    training_set = read_training_set(workspace.training)
+    journeys = JourneyFeatures(training_set.features, np.asarray(training_set.offsets))
+    alone = replace(model, corruption=None)
+    ours, theirs = model.probabilities(journeys), alone.probabilities(journeys)
+    np.testing.assert_array_equal(model.calibration.alerts(ours), model.calibration.alerts(theirs))
+    assert (ours >= theirs).all()
+
+
 def test_method_and_model_stand_beside_every_score_and_a_reason_beside_every_alert(small_project):
     scores = small_project.workspace.scores.read(small_project.days)
     assert set(scores.column("method").to_pylist()) == {"lstm"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from barcode_pipeline.events.files import written_beside
 from barcode_pipeline.events.formats import FORMAT_VERSION, LABELS
 from barcode_pipeline.models.calibration import Calibration, calibrate, thresholds_carried_on
 from barcode_pipeline.models.compute import Compute
+from barcode_pipeline.models.lifting import lifted
 from barcode_pipeline.models.network import Architecture, SequenceNetwork
 from barcode_pipeline.models.ordinary import nothing_ordinary, ordinary_values
 from barcode_pipeline.models.passes import distinct_scoring_passes, distinct_training_passes
@@ -33,7 +35,8 @@ class LstmModel:
 
     calibration: from validation. about: provenance (training span, data fingerprint, teacher, versions, history
     of training): plain values only. ordinary: what is ordinary for each step (`ordinary.ordinary_values`), against
-    which reasons are given.
+    which reasons are given. corruption: the detector of corruptions whose opinion is heard below the thresholds
+    (`lifting`), None where there is none; scores, alerts and reasons are the network's alone.
     """
 
     network: SequenceNetwork
@@ -41,25 +44,23 @@ class LstmModel:
     about: dict[str, Any] = field(default_factory=dict)
     compute: Compute = field(default_factory=Compute)
     ordinary: np.ndarray = field(default_factory=nothing_ordinary)
+    corruption: LstmModel | None = None
 
     def scores(self, journeys: JourneyFeatures) -> np.ndarray:
         """(N, 5) float32 log-odds of every event. The same passes are computed once."""
-        out = np.zeros((len(journeys), len(LABELS)), dtype=np.float32)
-        network = self.network.to(self.compute.device).eval()
-        with torch.inference_mode():
-            for features, passes, inverse in distinct_scoring_passes(journeys, network.architecture.longest):
-                step = max(1, _SCORING_STEPS // passes.length)
-                parts = [
-                    network(torch.from_numpy(features[i : i + step].astype(np.float32)).to(self.compute.device)).cpu()
-                    for i in range(0, len(features), step)
-                ]
-                read = passes.read()
-                out[passes.rows[read]] = torch.cat(parts).numpy()[inverse][read]
-        return out
+        return _read_out([self.network], journeys, self.compute)[0]
 
     def probabilities(self, journeys: JourneyFeatures) -> np.ndarray:
-        """(N, 5) float32, calibrated."""
-        return self.calibration.probabilities(self.scores(journeys))
+        """(N, 5) float32, calibrated, and lifted by what the detector of corruptions says."""
+        networks = [self.network] if self.corruption is None else [self.network, self.corruption.network]
+        return self.probabilities_of(*_read_out(networks, journeys, self.compute))
+
+    def probabilities_of(self, scores: np.ndarray, of_corruption: np.ndarray | None = None) -> np.ndarray:
+        """(N, 5) float32 of the scores of both networks, (N, 5) each; of_corruption: None where there is no second."""
+        found = self.calibration.probabilities(scores)
+        if self.corruption is None or of_corruption is None:
+            return found
+        return lifted(found, self.corruption.calibration.probabilities(of_corruption), self.calibration.threshold)
 
     @property
     def losses(self) -> tuple[float, float]:
@@ -71,6 +72,22 @@ class LstmModel:
     def at_budget(self, budget: float) -> LstmModel:
         """The same model with the thresholds of a budget of false alerts."""
         return replace(self, calibration=self.calibration.at_budget(budget))
+
+
+def _read_out(networks: Sequence[SequenceNetwork], journeys: JourneyFeatures, compute: Compute) -> list[np.ndarray]:
+    """What each network says of every event, (N, 5) float32 each; they read windows of one length."""
+    out = [np.zeros((len(journeys), len(LABELS)), dtype=np.float32) for _ in networks]
+    ready = [network.to(compute.device).eval() for network in networks]
+    with torch.inference_mode():
+        for features, passes, inverse in distinct_scoring_passes(journeys, ready[0].architecture.longest):
+            step, read = max(1, _SCORING_STEPS // passes.length), passes.read()
+            for network, found in zip(ready, out, strict=True):
+                parts = [
+                    network(torch.from_numpy(features[i : i + step].astype(np.float32)).to(compute.device)).cpu()
+                    for i in range(0, len(features), step)
+                ]
+                found[passes.rows[read]] = torch.cat(parts).numpy()[inverse][read]
+    return out
 
 
 def train_lstm(
@@ -89,8 +106,8 @@ def train_lstm(
 ) -> LstmModel:
     """Train, stop early and calibrate. weight, validation: (N,) float (or bool for 1 and 0), the weights of events in
     learning and in choosing. start: a model whose architecture, weights, scaling and thresholds are gone on from
-    (`thresholds_carried_on`). real: journeys as they are and which of their events `calibrate` looks at,
-    where the targets are planted."""
+    (`thresholds_carried_on`); its detector of corruptions stays. real: journeys as they are and which of their events
+    `calibrate` looks at, where the targets are planted."""
     use, seen_in_validation = weight > 0, validation > 0
     if not use.any() or not validation.any():
         raise UserError(
@@ -143,7 +160,8 @@ def train_lstm(
         "versions": {"python": platform.python_version(), "torch": str(torch.__version__), "numpy": np.__version__},
     }
     usual = ordinary_values(journeys, targets, weight, settings.seed)
-    return replace(plain, calibration=calibration, about=facts, ordinary=usual)
+    kept = None if start is None else start.corruption
+    return replace(plain, calibration=calibration, about=facts, ordinary=usual, corruption=kept)
 
 
 def save_lstm(model: LstmModel, path: Path) -> None:
@@ -153,16 +171,36 @@ def save_lstm(model: LstmModel, path: Path) -> None:
         "feature_version": FEATURE_VERSION,
         "feature_names": list(FEATURE_NAMES),
         "labels": list(LABELS),
-        "architecture": asdict(model.network.architecture),
-        "weights": {name: tensor.cpu() for name, tensor in model.network.state_dict().items()},
-        "calibration": {name: torch.from_numpy(value) for name, value in asdict(model.calibration).items()},
+        **_content(model),
         # No vocabulary is learnt: places and steps enter through what lies between events, not by name.
         "vocabularies": {},
-        "ordinary": torch.from_numpy(model.ordinary),
-        "about": model.about,
+        "corruption": None if model.corruption is None else _content(model.corruption),
     }
     with written_beside(path) as beside:
         torch.save(content, beside)
+
+
+def _content(model: LstmModel) -> dict[str, Any]:
+    return {
+        "architecture": asdict(model.network.architecture),
+        "weights": {name: tensor.cpu() for name, tensor in model.network.state_dict().items()},
+        "calibration": {name: torch.from_numpy(value) for name, value in asdict(model.calibration).items()},
+        "ordinary": torch.from_numpy(model.ordinary),
+        "about": model.about,
+    }
+
+
+def _model_of(content: dict[str, Any], compute: Compute) -> LstmModel:
+    network = SequenceNetwork(Architecture(**content["architecture"]))
+    network.load_state_dict(content["weights"])
+    network.eval()
+    calibration = Calibration(**{name: value.numpy() for name, value in content["calibration"].items()})
+    about, ordinary = dict(content["about"]), content["ordinary"].numpy()
+    if any(value.shape[-1:] != (len(LABELS),) for value in asdict(calibration).values()):
+        raise ValueError("the calibration is not of five labels")
+    if ordinary.shape != nothing_ordinary().shape:
+        raise ValueError("what is ordinary is not of these features")
+    return LstmModel(network, calibration, about, compute, ordinary)
 
 
 def load_lstm(path: Path, compute: Compute | None = None) -> LstmModel:
@@ -189,19 +227,17 @@ def load_lstm(path: Path, compute: Compute | None = None) -> LstmModel:
                 "Train again with `barcode-pipeline train`."
             )
     try:
-        network = SequenceNetwork(Architecture(**content["architecture"]))
-        network.load_state_dict(content["weights"])
-        calibration = Calibration(**{name: value.numpy() for name, value in content["calibration"].items()})
-        about, ordinary = dict(content["about"]), content["ordinary"].numpy()
-        if any(value.shape[-1:] != (len(LABELS),) for value in asdict(calibration).values()):
-            raise ValueError("the calibration is not of five labels")
-        if ordinary.shape != nothing_ordinary().shape:
-            raise ValueError("what is ordinary is not of these features")
+        compute = compute or Compute()
+        model, second = _model_of(content, compute), content.get("corruption")  # older files say nothing of it
+        if second is None:
+            return model
+        corruption = _model_of(second, compute)
+        if corruption.network.architecture.longest != model.network.architecture.longest:
+            raise ValueError("its networks read windows of other lengths")
+        return replace(model, corruption=corruption)
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{path} is damaged ({reason}): train again, or restore the file.") from error
-    network.eval()
-    return LstmModel(network, calibration, about, compute or Compute(), ordinary)
 
 
 def _short(value: object) -> str:

@@ -131,7 +131,7 @@ def judge(
     features = features_of(followed, settings.reference, rules.v_max, moves)
     if models.lstm is not None:
         scores = last_scores(models.lstm, features.values, followed.travel.journeys, fresh)
-        probabilities = models.lstm.calibration.probabilities(scores)
+        probabilities = models.lstm.probabilities_of(*scores)
         out["lstm"], out["lstm_method"] = probabilities, BY_MODEL
         out["lstm_labels"] = label_bits(models.lstm.calibration.alerts(probabilities))
         _by_rules(out, "lstm", features.position[fresh] < settings.cold_start, TOO_EARLY)
@@ -152,7 +152,8 @@ def _by_rules(out: np.ndarray, name: str, chosen: np.ndarray, method: int) -> No
 
 
 def last_scores(model: LstmModel, values: np.ndarray, journeys: Journeys, wanted: np.ndarray) -> np.ndarray:
-    """Log-odds of some events, each read out at the end of its window, (W, 5) float32.
+    """Log-odds of some events, each read out at the end of its window, (networks, W, 5) float32: the model's, and those
+    of its detector of corruptions where there is one.
 
     values: (N, F) features by row. journeys: all of them. wanted: (W,) rows. The windows of a journey's first L events
     are one pass; each later event has one of its own (`models.passes`). Passes are padded at the end, which a causal
@@ -171,8 +172,9 @@ def last_scores(model: LstmModel, values: np.ndarray, journeys: Journeys, wanted
     steps = at - begin
     lengths = np.zeros(len(begins), dtype=np.int64)
     np.maximum.at(lengths, passes, steps + 1)
-    out = np.empty((len(wanted), 5), dtype=np.float32)
-    network = model.network if not model.network.training else model.network.eval()
+    both = [one.network for one in (model, model.corruption) if one is not None]
+    networks = [network.eval() if network.training else network for network in both]
+    out = np.empty((len(networks), len(wanted), 5), dtype=np.float32)
     by_length = np.argsort(lengths, kind="stable")
     done, many = 0, max(1, _STEPS_AT_ONCE // longest)
     rank = np.empty(len(begins), dtype=np.int64)
@@ -189,10 +191,11 @@ def last_scores(model: LstmModel, values: np.ndarray, journeys: Journeys, wanted
         distinct = features[first]
         inputs = torch.zeros(batch_size(len(distinct)), *distinct.shape[1:])
         inputs[: len(distinct)] = torch.from_numpy(distinct)
-        with torch.inference_mode():
-            scores = network(inputs.to(model.compute.device)).cpu().numpy()[same]
         here = np.flatnonzero((rank[passes] >= done) & (rank[passes] < done + len(some)))
-        out[here] = scores[rank[passes[here]] - done, steps[here]]
+        with torch.inference_mode():
+            for number, network in enumerate(networks):
+                scores = network(inputs.to(model.compute.device)).cpu().numpy()[same]
+                out[number, here] = scores[rank[passes[here]] - done, steps[here]]
         done += len(some)
     return out
 

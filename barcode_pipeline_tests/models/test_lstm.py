@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.formats import FORMAT_VERSION, LABELS
 from barcode_pipeline.models.compute import Compute
+from barcode_pipeline.models.lifting import lifted
 from barcode_pipeline.models.lstm import load_lstm, save_lstm, train_lstm
 from barcode_pipeline.models.network import Architecture, SequenceNetwork
 from barcode_pipeline.models.training_settings import TrainingSettings
 from barcode_pipeline.sequences.features import FEATURE_NAMES, FEATURE_VERSION
 from barcode_pipeline.sequences.journey_features import JourneyFeatures
 from barcode_pipeline_tests.models.journeys_by_hand import random_journeys
-from barcode_pipeline_tests.models.untrained import random_model
+from barcode_pipeline_tests.models.untrained import random_model, random_pair
 
 WIDTH = len(FEATURE_NAMES)
 
@@ -111,6 +112,32 @@ def test_the_file_gives_the_same_scores(tmp_path_factory, some, longest, layers)
     found = load_lstm(path)
     np.testing.assert_array_equal(found.scores(some), model.scores(some))
     np.testing.assert_array_equal(found.probabilities(some), model.probabilities(some))
+
+
+def test_a_detector_of_corruptions_lifts_probabilities_and_leaves_scores_and_alerts(tmp_path):
+    some, _ = random_journeys(4, 60)
+    pair = random_pair(4)
+    alone = replace(pair, corruption=None)
+    np.testing.assert_array_equal(pair.scores(some), alone.scores(some))
+    second = pair.corruption.probabilities(some)
+    expected = lifted(alone.probabilities(some), second, pair.calibration.threshold)
+    np.testing.assert_array_equal(pair.probabilities(some), expected)
+    assert (expected > alone.probabilities(some)).mean() > 0.2, "hardly anything was lifted"
+    alerts = pair.calibration.alerts
+    np.testing.assert_array_equal(alerts(pair.probabilities(some)), alerts(alone.probabilities(some)))
+    save_lstm(pair, tmp_path / "model.pt")
+    np.testing.assert_array_equal(load_lstm(tmp_path / "model.pt").probabilities(some), expected)
+
+
+def test_a_file_of_before_there_were_detectors_of_corruptions_is_read(tmp_path):
+    changed_file(tmp_path / "model.pt", lambda content: content.pop("corruption"))
+    assert load_lstm(tmp_path / "model.pt").corruption is None
+
+
+def test_two_networks_that_read_other_windows_are_refused(tmp_path):
+    save_lstm(replace(random_pair(4), corruption=random_model(5, longest=7)), tmp_path / "model.pt")
+    with pytest.raises(UserError, match="windows of other lengths"):
+        load_lstm(tmp_path / "model.pt")
 
 
 def test_the_file_holds_all_that_scoring_needs(tmp_path):

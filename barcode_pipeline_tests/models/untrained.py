@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -23,3 +25,10 @@ def random_model(seed: int = 0, longest: int = 10, layers: int = 2) -> LstmModel
             parameter *= 2
     calibration = Calibration(random.random(5) + 0.5, random.normal(size=5), random.random(5))
     return LstmModel(network, calibration, {"teacher": "rule_labels", "history": [{"epoch": 1}]})
+
+
+def random_pair(seed: int = 0, longest: int = 10) -> LstmModel:
+    """With a detector of corruptions beside it, and so unsure of anything that most of its probabilities are lifted."""
+    model = random_model(seed, longest)
+    quiet = replace(model.calibration, offset=model.calibration.offset - 6)
+    return replace(model, calibration=quiet, corruption=random_model(seed + 1000, longest, layers=1))

@@ -24,7 +24,7 @@ from barcode_pipeline.serving.sqlite_history import SqliteHistory
 from barcode_pipeline.simulator import AnomalyRates, World, write_simulation
 from barcode_pipeline.workspace import Workspace
 from barcode_pipeline_tests.conftest import SmallProject
-from barcode_pipeline_tests.models.untrained import random_model
+from barcode_pipeline_tests.models.untrained import random_model, random_pair
 from barcode_pipeline_tests.serving.batch import as_sent, batch_verdicts, requests_by_time, with_ids
 from barcode_pipeline_tests.serving.conftest import Opened
 
@@ -98,7 +98,7 @@ def test_each_store_gives_what_the_chain_gives(world: tuple[pa.Table, Settings],
     everything, settings = world
     random = np.random.default_rng(3)
     order, event_ids = _shuffled(everything, random, "random")
-    _replay(opened(), everything, order, event_ids, settings, random_model(seed=3), random, reopen=opened)
+    _replay(opened(), everything, order, event_ids, settings, random_pair(seed=3), random, reopen=opened)
 
 
 def _shuffled(everything: pa.Table, random: np.random.Generator, ids: str) -> tuple[np.ndarray, np.ndarray]:

@@ -17,7 +17,7 @@ from barcode_pipeline.events.places import Reference
 from barcode_pipeline.rules.labels import score_events
 from barcode_pipeline.rules.settings import RuleSettings
 from barcode_pipeline.simulator import World, write_simulation
-from barcode_pipeline.teachers.planting.families import FAMILY_NAMES
+from barcode_pipeline.teachers.planting.families import FAMILIES, FAMILY_NAMES, Family
 from barcode_pipeline.teachers.planting.planter import Planted, plant
 from barcode_pipeline.teachers.planting.settings import OrdinaryNoise, PlantingSettings
 from barcode_pipeline.workspace import Workspace
@@ -59,10 +59,11 @@ def planted(
     suspects: np.ndarray | None = None,
     seed: tuple[int, ...] = (3,),
     leave_out: tuple[str, ...] = (),
+    families: tuple[Family, ...] = FAMILIES,
 ) -> Planted:
     """What comes of planting upon the grounds; `only` one family."""
     ground = grounds()
     out = tuple(name for name in FAMILY_NAMES if name != only) if only else leave_out
     settings = PlantingSettings(share=share, leave_out=out, noise=noise)
     held = ground.labelled if suspects is None else suspects
-    return plant(ground.events, held, ground.reference, RULES.v_max, settings, seed)
+    return plant(ground.events, held, ground.reference, RULES.v_max, settings, seed, families)

@@ -16,7 +16,7 @@ from barcode_pipeline.sequences.journey_features import JourneyFeatures, joined
 from barcode_pipeline.sequences.split import KNOWN_LOTS, TRAIN, VALIDATION
 from barcode_pipeline.sequences.training_set import read_training_set
 from barcode_pipeline.teachers.planted import PlantedAnomalies, at_base_rate, suspicious
-from barcode_pipeline.teachers.planting.families import FAMILY_NAMES, LABEL_OF_FAMILY
+from barcode_pipeline.teachers.planting.families import FAMILIES, FAMILY_NAMES, labels_of
 from barcode_pipeline.teachers.planting.settings import OrdinaryNoise, PlantingSettings
 from barcode_pipeline.teachers.registry import TEACHERS, teachers_named
 from barcode_pipeline.teachers.rule_labels import RuleLabels
@@ -135,10 +135,11 @@ def test_each_family_of_a_label_has_an_equal_share_of_its_base_rate():
     first, second = (FAMILY_NAMES.index(name) for name in ("code_shape", "beyond_serials"))
     jump = FAMILY_NAMES.index("too_fast")
     family = np.array([-1] * 10 + [first] + [second] * 3 + [jump] * 2, dtype=np.int16)
-    weight = at_base_rate(np.ones(16, np.float32), family, 0.06)
+    label = labels_of(FAMILIES)
+    weight = at_base_rate(np.ones(16, np.float32), family, 0.06, label)
     np.testing.assert_allclose(weight[:10], 1)
     np.testing.assert_allclose(weight[10:], [0.3, 0.1, 0.1, 0.1, 0.3, 0.3])
-    assert LABEL_OF_FAMILY[first] == LABEL_OF_FAMILY[second] != LABEL_OF_FAMILY[jump]
+    assert label[first] == label[second] != label[jump]
 
 
 def test_lessons_stand_one_after_the_other(material):

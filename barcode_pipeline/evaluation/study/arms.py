@@ -61,6 +61,7 @@ class Teaching:
     teachers: by their names, one after the other (`teachers.registry`), verdicts aside. planting: how anomalies are
     planted. passes: where they are, all but the last only search: what `searcher`, taught with anomalies on
     `search_share` of the EPCs, finds from `suspect_probability` on is no example of the ordinary for the next.
+    corruption_epochs: of the detector of corruptions beside an LSTM that is taught planted anomalies, 0 for none.
     """
 
     teachers: tuple[str, ...]
@@ -69,11 +70,12 @@ class Teaching:
     searcher: Lstm = field(default_factory=Lstm)
     search_share: float = 0.4
     suspect_probability: float = 0.3
+    corruption_epochs: int = 0
 
     def searching(self) -> Teaching:
         """That of the search before the last pass."""
         planting = replace(self.planting, share=self.search_share, copies=1)
-        return replace(self, planting=planting, passes=self.passes - 1)
+        return replace(self, planting=planting, passes=self.passes - 1, corruption_epochs=0)
 
 
 @dataclass(frozen=True)

@@ -22,26 +22,30 @@ from barcode_pipeline.sequences.journey_features import JourneyFeatures
 from barcode_pipeline.sequences.split import TRAIN, VALIDATION
 from barcode_pipeline.teachers.verdicts import Judged
 
-Scorer = Callable[[JourneyFeatures], np.ndarray]
+Probabilities = Callable[[JourneyFeatures, Calibration], np.ndarray]
 
 FIRST = 500
 """So many of the first questions are counted by variant: how soon a list finds some of each."""
 
 
 def verdicts_asked_for(
-    world: OpenWorld, score: Scorer, calibration: Calibration, asked: Asked
+    world: OpenWorld, probabilities: Probabilities, calibration: Calibration, asked: Asked
 ) -> tuple[Judged, dict[str, Any]]:
     """(what was said, by row of the training set; what was found).
 
-    score: of the model that the questions are asked with. A question is an event of a training or validation lot
-    before the cut; the answer tells all five of its labels.
+    probabilities: of the model that the questions are asked with. A question is an event of a training or validation
+    lot before the cut; the answer tells all five of its labels.
     """
     truth = world.truth
     if truth is None:
         raise UserError("Verdicts can only be asked for where truth lies beside the data: leave these cells out.")
     part = np.asarray(world.training_set.part)
     allowed = np.flatnonzero((part == TRAIN) | (part == VALIDATION))
-    rows = _listed(world, score, calibration, asked, allowed) if asked.by == LIST else _drawn(world, asked, allowed)
+    rows = (
+        _listed(world, probabilities, calibration, asked, allowed)
+        if asked.by == LIST
+        else _drawn(world, asked, allowed)
+    )
     judged = np.zeros((len(part), truth.truth.shape[1]), dtype=bool)
     judged[rows] = True
     return Judged(judged, judged & truth.truth), found_by(rows, truth)
@@ -67,7 +71,9 @@ def _drawn(world: OpenWorld, asked: Asked, allowed: np.ndarray) -> np.ndarray:
     return order[: asked.count]
 
 
-def _listed(world: OpenWorld, score: Scorer, calibration: Calibration, asked: Asked, allowed: np.ndarray) -> np.ndarray:
+def _listed(
+    world: OpenWorld, probabilities: Probabilities, calibration: Calibration, asked: Asked, allowed: np.ndarray
+) -> np.ndarray:
     """The first of the review list, as the report makes it."""
     journeys = world.material.journeys
     wanted = np.zeros(len(journeys), dtype=bool)
@@ -76,7 +82,7 @@ def _listed(world: OpenWorld, score: Scorer, calibration: Calibration, asked: As
     features, lot = some.values, np.asarray(world.training_set.lot)[rows]
     place, serial_beyond = world.material.events.place[rows], features[:, FEATURE_NAMES.index("serial_beyond")]
     listed = review_list(
-        calibration.probabilities(score(some)),
+        probabilities(some, calibration),
         calibration.threshold,
         np.asarray(world.training_set.rule_labels)[rows],
         lot_rarity(features, lot),

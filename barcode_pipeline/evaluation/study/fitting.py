@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
+from barcode_pipeline.corruption import train_corruption_detector
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.evaluation.study.arms import Fit, Lstm, Peer, Teaching, fingerprint
 from barcode_pipeline.evaluation.study.asking import verdicts_asked_for
@@ -27,6 +28,7 @@ from barcode_pipeline.models.baselines.registry import BASELINES
 from barcode_pipeline.models.baselines.search import search
 from barcode_pipeline.models.calibration import Calibration, calibrate
 from barcode_pipeline.models.compute import Compute
+from barcode_pipeline.models.lifting import lifted
 from barcode_pipeline.models.lstm import LstmModel, load_lstm, save_lstm, train_lstm
 from barcode_pipeline.models.network import Architecture
 from barcode_pipeline.sequences.features import FEATURE_NAMES, FEATURE_VERSION
@@ -40,7 +42,7 @@ from barcode_pipeline.teachers.verdicts import Judged, Verdicts
 
 Say = Callable[[str], None]
 
-FITTING_VERSION = 3
+FITTING_VERSION = 4
 """Raised when a change of code changes what the same fit comes to: models kept by an older one are not used."""
 
 _SHIPMENT_COLUMNS = np.array([FEATURE_NAMES.index(words[0]) for words in SHIPMENT_FEATURES])
@@ -54,7 +56,8 @@ Scorer = Callable[[JourneyFeatures], np.ndarray]
 class Fitted:
     """A detector that has learnt. scores, targets, weights: of the validation events of its lesson, (V, 5), (V, 5)
     and (V,), for calibration and thresholds. real: (M, 5), scores of the real events of validation lots, none of
-    them where nothing is planted. seconds: of learning. facts: for the write-up."""
+    them where nothing is planted. seconds: of learning. facts: for the write-up. second: probabilities of the
+    detector of corruptions beside it, None where there is none."""
 
     score: Scorer
     scores: np.ndarray
@@ -63,10 +66,16 @@ class Fitted:
     real: np.ndarray
     seconds: float
     facts: dict[str, Any]
+    second: Scorer | None = None
 
     def calibration(self) -> Calibration:
         """By what validation and real events say; never by truth."""
         return calibrate(self.scores, self.targets, self.weights, self.real if len(self.real) else None)
+
+    def probabilities(self, journeys: JourneyFeatures, calibration: Calibration) -> np.ndarray:
+        """(N, 5) float32, as the model in service has them."""
+        found = calibration.probabilities(self.score(journeys))
+        return found if self.second is None else lifted(found, self.second(journeys), calibration.threshold)
 
 
 def fit_fingerprint(fit: Fit, world: str, seed: int) -> str:
@@ -122,18 +131,24 @@ class Fitter:
         spec, seed = fit.detector, self.world.seed
         if isinstance(spec, Lstm):
             self.say(f"learning {spec.layers} × {spec.width}, L = {spec.longest}")
+            shape = Architecture(len(FEATURE_NAMES), spec.layers, spec.width, spec.dropout, spec.longest)
+            settings = replace(spec.training, seed=seed)
             model = train_lstm(
                 lesson.journeys,
                 lesson.targets,
                 lesson.train,
                 lesson.validation,
-                Architecture(len(FEATURE_NAMES), spec.layers, spec.width, spec.dropout, spec.longest),
-                replace(spec.training, seed=seed),
+                shape,
+                settings,
                 self.compute,
                 {},
                 place.with_suffix(".checkpoint.pt"),
                 self.say,
             )
+            if "planted" in fit.teaching.teachers and fit.teaching.corruption_epochs:
+                epochs, material = fit.teaching.corruption_epochs, self._material(fit)
+                second = train_corruption_detector(material, shape, settings, epochs, self.compute, self.say)
+                model = replace(model, corruption=second)
             return model, {"epochs": len(model.about["history"])}
         self.say(f"learning {spec.name}")
         kind = _peer_class(spec.name)
@@ -150,7 +165,7 @@ class Fitter:
             return self._taught(fit), {}
         base = replace(fit, asked=None)
         found = self.fitted(base)
-        judged, facts = verdicts_asked_for(self.world, found.score, found.calibration(), fit.asked)
+        judged, facts = verdicts_asked_for(self.world, found.probabilities, found.calibration(), fit.asked)
         verdicts = Verdicts(judged) if fit.asked.weight is None else Verdicts(judged, weight=fit.asked.weight)
         material = self._material(fit)
         known = judged.confirmed() if material.suspects is None else material.suspects | judged.confirmed()
@@ -204,7 +219,7 @@ class Fitter:
         (beside / "about.json").write_text(json.dumps({"seconds": seconds, "facts": facts}) + "\n")
         shutil.rmtree(place, ignore_errors=True)
         beside.rename(place)
-        return Fitted(_seeing(fit, _scorer(detector)), *arrays, seconds, facts)
+        return Fitted(_seeing(fit, _scorer(detector)), *arrays, seconds, facts, _second(fit, detector))
 
     def _kept(self, fit: Fit, place: Path) -> Fitted | None:
         if not (place / "about.json").exists():
@@ -220,12 +235,17 @@ class Fitter:
                 detector = _peer_class(fit.detector.name).load(place)
         except (UserError, ValueError, KeyError, OSError):
             return None  # it is learnt again
-        scorer = _seeing(fit, _scorer(detector))
-        return Fitted(scorer, scores, targets, weights, real, about["seconds"], about["facts"])
+        scorer, second = _seeing(fit, _scorer(detector)), _second(fit, detector)
+        return Fitted(scorer, scores, targets, weights, real, about["seconds"], about["facts"], second)
 
 
 def _scorer(detector: LstmModel | Baseline) -> Scorer:
     return detector.scores if isinstance(detector, LstmModel) else detector.score
+
+
+def _second(fit: Fit, detector: LstmModel | Baseline) -> Scorer | None:
+    corruption = detector.corruption if isinstance(detector, LstmModel) else None
+    return None if corruption is None else _seeing(fit, corruption.probabilities)
 
 
 def _seeing(fit: Fit, score: Scorer) -> Scorer:

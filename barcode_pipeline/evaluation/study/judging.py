@@ -86,9 +86,7 @@ def says(arm: Arm, fitted: Sequence[Fitted], world: OpenWorld, evaluated: np.nda
     some, rows = journeys.select(journeys.with_any(wanted))
     keep = wanted[rows]
     calibrations = [calibration_of(one, arm.decide) for one in fitted]
-    each = [
-        calibration.probabilities(one.score(some))[keep] for one, calibration in zip(fitted, calibrations, strict=True)
-    ]
+    each = [one.probabilities(some, calibration)[keep] for one, calibration in zip(fitted, calibrations, strict=True)]
     if len(fitted) == 1:
         probability, threshold = each[0], calibrations[0].threshold.astype(np.float32)
     else:

@@ -92,7 +92,13 @@ def in_service(configuration: Configuration) -> Fit:
     teachers = tuple(name for name in training.teachers if name != "verdicts") or ("planted",)
     searcher = replace(lstm, training=replace(lstm.training, epochs=min(training.epochs, planting.search_epochs)))
     teaching = Teaching(
-        teachers, planting.settings(), planting.passes, searcher, planting.search_share, planting.suspect_probability
+        teachers,
+        planting.settings(),
+        planting.passes,
+        searcher,
+        planting.search_share,
+        planting.suspect_probability,
+        planting.corruption_epochs,
     )
     return Fit(lstm, teaching)
 

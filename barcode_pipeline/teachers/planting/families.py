@@ -1,14 +1,14 @@
-"""The families of planted anomalies: what investigators look for, each in many shapes, in one table."""
+"""The families of planted anomalies: what investigators look for, each in many shapes; and what no one looks for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from barcode_pipeline.events.formats import LABELS
-from barcode_pipeline.teachers.planting import codes, copies, order, places, travel
+from barcode_pipeline.teachers.planting import codes, copies, corruptions, order, places, travel
 from barcode_pipeline.teachers.planting.board import Anchors, Board
 
 
@@ -28,6 +28,11 @@ class Family(NamedTuple):
     weight: float = 1.0
     grouped: float = 0.0
     largest: int = 1
+
+
+def labels_of(families: Sequence[Family]) -> np.ndarray:
+    """(families,) int8 into `formats.LABELS`."""
+    return np.array([LABELS.index(family.label) for family in families], dtype=np.int8)
 
 
 _JOURNEY = "every event of the EPC"
@@ -104,4 +109,17 @@ FAMILIES: tuple[Family, ...] = (
 )  # fmt: skip
 
 FAMILY_NAMES = tuple(family.name for family in FAMILIES)
-LABEL_OF_FAMILY = np.array([LABELS.index(family.label) for family in FAMILIES], dtype=np.int8)
+
+CORRUPTIONS: tuple[Family, ...] = (
+    Family("corrupted_code", "epcFake", False, "from some event on one part of the code is another",
+           "that event and all later ones", corruptions.known_event, corruptions.corrupt_code, 1.0, 0.5, 20),
+    Family("corrupted_count", "epcDup", False, "scans made once more, elsewhere, at another time",
+           "the inserted events; the genuine ones are consequences",
+           corruptions.known_event, corruptions.corrupt_count, 1.0, 0.3, 20),
+    Family("corrupted_place", "locErr", False, "a stay at another place",
+           "its first event; all later ones are consequences",
+           corruptions.comes_to_a_place, corruptions.corrupt_place, 1.0, 0.5, 20),
+    Family("corrupted_stay", "evtOrderErr", False, "a stay many times shorter or longer",
+           "its end; the next event is a consequence", corruptions.ends_a_stay, corruptions.corrupt_stay, 1.0, 0.5, 20),
+)  # fmt: skip
+"""Changes at random, for a detector of what nobody has thought of. `planting.leave_out` does not name them."""

@@ -13,7 +13,7 @@ from barcode_pipeline.events.journeys import EVENT_COLUMNS, Events
 from barcode_pipeline.events.places import Reference
 from barcode_pipeline.teachers.planting.board import Board, gathered, lay_out
 from barcode_pipeline.teachers.planting.choosing import choose
-from barcode_pipeline.teachers.planting.families import FAMILIES, FAMILY_NAMES, LABEL_OF_FAMILY
+from barcode_pipeline.teachers.planting.families import FAMILIES, FAMILY_NAMES, Family, labels_of
 from barcode_pipeline.teachers.planting.ordinary import add_noise, miss_reads, read_again
 from barcode_pipeline.teachers.planting.settings import PlantingSettings
 
@@ -21,7 +21,7 @@ from barcode_pipeline.teachers.planting.settings import PlantingSettings
 @dataclass(frozen=True)
 class Planted:
     """events: M events, those given without what was dropped, with what was inserted, in no particular order.
-    targets: (M, 5) bool. family: (M,) int16 into `FAMILIES`, -1 where nothing was planted. weight: (M,) float32, 0
+    targets: (M, 5) bool. family: (M,) int16 into the families, -1 where nothing was planted. weight: (M,) float32, 0
     for mere consequences and for EPCs under suspicion. source: (M,) int64, row of the events given, -1 where
     inserted."""
 
@@ -39,23 +39,24 @@ def plant(
     v_max: float,
     settings: PlantingSettings,
     seed: Sequence[int],
+    families: Sequence[Family] = FAMILIES,
 ) -> Planted:
     """Plant anomalies upon some events, and drop reads.
 
     suspects: (N,) bool, events that are no example of what is ordinary; nothing is planted upon their EPCs and
     nothing learnt from them, but they stay part of their lots' shipments. v_max: km/h of the fastest truck.
-    The same arguments give the same result.
+    families: those that are planted, but for what the settings leave out. The same arguments give the same result.
     """
     board = lay_out(events, ~_of_same_epc(events, suspects), reference, v_max, tuple(seed))
     add_noise(board, settings.noise)
     _check_families(settings.leave_out)
-    chosen = [family for family in FAMILIES if family.name not in settings.leave_out]
-    weight = sum(family.weight for family in chosen)
+    chosen = [family for family in families if family.name not in settings.leave_out]
+    weight, labels = sum(family.weight for family in chosen), labels_of(families)
     planted_epcs = settings.share * len(np.unique(board.journey[board.free]))
     # The rarer its candidates, the earlier a family chooses.
     for family in sorted(chosen, key=lambda family: int(np.count_nonzero(family.candidates(board) & board.free))):
-        number = FAMILY_NAMES.index(family.name)
-        board.planting = (number, int(LABEL_OF_FAMILY[number]))
+        number = families.index(family)
+        board.planting = (number, int(labels[number]))
         anchors = choose(
             board,
             family.candidates(board),
