@@ -291,8 +291,9 @@ def test_thresholds_carried_on_let_the_same_events_pass(seed, slope, offset, its
     scores = draw.normal(-2, 4, (500, 5))
     for budget in (0.0, *BUDGETS):
         old, new = first.at_budget(budget), carried.at_budget(budget)
-        # Leaving aside what lies on a threshold but for rounding.
-        apart = np.abs(scores * old.slope + old.offset - logit(old.threshold)) > 1e-4
+        # Leaving aside what lies on a threshold but for rounding: close to 1, float32 tells little apart.
+        apart = np.abs(scores * old.slope + old.offset - logit(old.threshold)) > 1e-3
+        apart &= logit(new.threshold) < 7
         same = old.alerts(old.probabilities(scores)) == new.alerts(new.probabilities(slope * scores + offset))
         assert same[apart].all()
 
