@@ -18,11 +18,15 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 VARIABLES = re.compile(r"^(DAGSTER_|BARCODE_PIPELINE_|OMP_|VIRTUAL_ENV|PYTHON)")
 
 
+def bare_environment() -> dict[str, str]:
+    """That of a new terminal: without what this test's own environment sets."""
+    return {name: value for name, value in os.environ.items() if not VARIABLES.match(name)}
+
+
 def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command in bash as in a new terminal: without what this test's own environment sets."""
-    environment = {name: value for name, value in os.environ.items() if not VARIABLES.match(name)}
+    """Run a command in bash as in a new terminal."""
     return subprocess.run(
-        ["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        ["bash", "-c", command], cwd=folder, env=bare_environment(), capture_output=True, text=True, check=False
     )
 
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from barcode_pipeline_tests.test_commands import VARIABLES, clone
+from barcode_pipeline_tests.test_commands import bare_environment, clone
 
 EVENTS = 20_000
 ROUNDS, KILLS = 4, 5
@@ -25,11 +25,10 @@ ROUNDS, KILLS = 4, 5
 
 
 def start(folder: Path) -> subprocess.Popen[bytes]:
-    environment = {name: value for name, value in os.environ.items() if not VARIABLES.match(name)}
     return subprocess.Popen(
         ["make", "--old-file=.venv/.installed", "run", f"EVENTS={EVENTS}", "SEED=3"],
         cwd=folder,
-        env=environment,
+        env=bare_environment(),
         stdin=subprocess.DEVNULL,
         stdout=(folder / "run.log").open("ab"),
         stderr=subprocess.STDOUT,

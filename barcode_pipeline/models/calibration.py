@@ -98,8 +98,8 @@ def thresholds_carried_on(
     """
     threshold, by_budget = now.threshold.copy(), now.by_budget.copy()
     for label in range(len(LABELS)):
-        tails = [tail_of(scores[:, label].astype(np.float64), weight) for scores in (scores_before, scores_now)]
-        first, second = tails
+        first = tail_of(scores_before[:, label].astype(np.float64), weight)
+        second = tail_of(scores_now[:, label].astype(np.float64), weight)
         if first is None or second is None or before.slope[label] <= 0:
             continue
         old = np.append(before.by_budget[:, label], before.threshold[label])

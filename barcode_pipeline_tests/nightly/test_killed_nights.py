@@ -25,12 +25,12 @@ from barcode_pipeline.workspace import Workspace
 from barcode_pipeline_tests.events.projects import assert_nothing_is_lost, interim_bytes
 from barcode_pipeline_tests.nightly.nights import MAKERS
 from barcode_pipeline_tests.nightly.retraining_projects import silent
+from barcode_pipeline_tests.test_commands import REPOSITORY, bare_environment
 
 pytestmark = pytest.mark.slow
 
 PARTS, KILLS = 5, 10
 """Fifty kills, in parts that can be run by themselves."""
-REPOSITORY = Path(__file__).resolve().parents[2]
 CONFIGURATION = """
 [model]
 width = 16
@@ -47,8 +47,7 @@ DATES = ("2025-11-28", "2025-11-29")
 
 def started(root: Path, date: str) -> subprocess.Popen[bytes]:
     """`make night DATE=...`, but for the installation."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("DAGSTER_", "BARCODE_"))}
-    environment |= {
+    environment = bare_environment() | {
         "BARCODE_PIPELINE_ROOT": str(root),
         "DAGSTER_HOME": str(root / ".dagster_home"),
         "DAGSTER_DISABLE_TELEMETRY": "yes",

@@ -183,14 +183,14 @@ def test_two_processes_with_one_epc_lose_no_event(opened: Opened) -> None:
 def test_an_epc_that_is_scanned_for_ever_is_judged_by_its_last_events_alone(opened: Opened) -> None:
     """Whether its lot is in memory or has to be read: what was cut off its journey plays no part."""
     model, desks = random_model(seed=1), []
-    for prefix, reading_again in (("A", False), ("B", True)):
+    # The lots of both are alike; that of the second is another one.
+    for lot, reading_again in (("150002", False), ("150003", True)):
         desk = Judging(opened(), settings(), lambda: Models(model), zone_clock("Asia/Seoul"), last_events=3)
         found = []
         for event in range(9):
-            # The lots of both are alike; that of the second is another one.
-            code = EPC.replace("150002", "150002" if prefix == "A" else "150003")
+            code = EPC.replace("150002", lot)
             place = {"location_id": 1 + event % 2, "event_time": f"2025-07-{event + 2:02}T10:00:00"}
-            rows = [EVENT | place | {"epc_code": code, "event_id": 10 * event + (prefix == "B")}]
+            rows = [EVENT | place | {"epc_code": code, "event_id": 10 * event + reading_again}]
             found.append(desk.judge([read_rows(rows, "Asia/Seoul")]).verdicts[0][["rule", "lstm"]])
             if reading_again:
                 desk._lots.forget()
