@@ -60,8 +60,10 @@ night: install ## The night of a date: make night DATE=2025-12-16
 month: install ## Thirty nights with late, double, corrected and broken files, then compared with one backfill
 	@$(ENV) && pytest -q -m slow barcode_pipeline_tests/nightly
 
+# A test that hangs is shown with what its threads do and fails, in place of keeping the others for ever.
 test: install ## The tests
-	@$(ENV) && pytest -q -n 2 --dist loadfile
+	@$(ENV) && pytest -q -n 2 --dist loadfile --max-worker-restart 0 \
+	  -o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true
 
 test-slow: install ## The tests that take minutes
 	@$(ENV) && pytest -q -m slow

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shutil
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from datetime import date, datetime
@@ -353,17 +356,19 @@ def test_what_cannot_be_done_is_told_in_a_sentence(
 
 
 @pytest.mark.parametrize("action", [["refresh"], ["use", "1"]])
-def test_who_works_on_the_data_is_waited_for(root: Path, capsys: pytest.CaptureFixture[str], action: list[str]) -> None:
+def test_who_works_on_the_data_is_waited_for(root: Path, monkeypatch: pytest.MonkeyPatch, action: list[str]) -> None:
     refresh(Workspace.open(root))
+    # Not pytest's own capture: it empties what it reads, and what is written meanwhile is lost.
+    said = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", said)
     (root / "data" / "processed" / TRANSITIONS_FILE).write_text("changed by hand\n")
     done: list[int] = []
     thread = threading.Thread(target=lambda: done.append(main(["reference", *action])))
     with alone(Workspace.open(root).lock, "a run"):
         thread.start()
-        waited = ""
-        while "waiting for a run" not in waited:
+        while "waiting for a run" not in said.getvalue():
             assert thread.is_alive()
-            waited += capsys.readouterr().err
+            time.sleep(0.01)
         assert not done and (root / "data" / "processed" / TRANSITIONS_FILE).read_text() == "changed by hand\n"
     thread.join(60)
     assert len(done) == 1

@@ -148,12 +148,15 @@ def test_too_much_waits() -> None:
     from starlette.testclient import TestClient
 
     with TestClient(create_app(service, Keys(None))) as client, ThreadPoolExecutor(2) as pool:
-        first = pool.submit(post, client, "rule", EVENTS * 2)
-        while service.waiting() < 2:
-            time.sleep(0.01)
-        refused = post(client, "rule", EVENTS)
+        try:
+            first = pool.submit(post, client, "rule", EVENTS * 2)
+            while service.waiting() < 2:
+                assert not first.done()
+                time.sleep(0.01)
+            refused = post(client, "rule", EVENTS)
+        finally:
+            gate.set()  # else a failure would be waited for by the pool for ever
         assert refused.status_code == 503 and refused.headers["retry-after"] == "1"
-        gate.set()
         assert first.result().status_code == 200
         assert post(client, "rule", EVENTS).status_code == 200
 

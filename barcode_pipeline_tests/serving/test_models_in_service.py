@@ -107,17 +107,19 @@ def test_no_request_is_dropped_while_models_change(tmp_path: Path) -> None:
         for thread in threads:
             thread.start()
         names = {first.name}
-        for seed in range(2, 6):
-            broken = seed == 4
-            path = put(tmp_path, seed)
-            if broken:
-                path.write_bytes(b"broken")
-            else:
-                wait_for(client, path.name)
-                names.add(path.name)
-        stop.set()
-        for thread in threads:
-            thread.join()
+        try:
+            for seed in range(2, 6):
+                broken = seed == 4
+                path = put(tmp_path, seed)
+                if broken:
+                    path.write_bytes(b"broken")
+                else:
+                    wait_for(client, path.name)
+                    names.add(path.name)
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
         ready: Any = client.get("/ready").json()
         assert f'file="{ready["model"]}"' in client.get("/metrics").text
     assert len(names) == 4 and len(answers) > 20
