@@ -146,8 +146,9 @@ class _Groups:
         highest = np.maximum.reduceat(ordered, self.start)
         is_highest = np.flatnonzero(ordered == highest[self.group[self.order]])
         first = is_highest[np.flatnonzero(np.diff(self.group[self.order[is_highest]], prepend=-1))]
-        ranking = np.lexsort((self.tie, -highest))
-        return self.order[first[ranking[highest[ranking] > -np.inf]]]
+        there = np.flatnonzero(highest > -np.inf)
+        ranking = there[np.lexsort((self.tie[there], -highest[there]))]
+        return self.order[first[ranking]]
 
 
 def _in_turn(

@@ -10,7 +10,7 @@ import pandas as pd
 from barcode_pipeline.evaluation.resampling import MINIMUM_POSITIVES
 from barcode_pipeline.events.formats import LABELS
 
-MAXIMUM_EVENTS = 50_000
+MAXIMUM_EVENTS = 20_000
 
 _COLUMNS = ("label", "rank", "feature", "direction", "average_precision", "base_rate", "positives", "note")
 
@@ -25,7 +25,7 @@ def single_feature_power(
     """The features that rank positives of each label best on their own, by average precision in the better direction.
 
     features: (N, F) float, a missing value (NaN) is never suspicious. targets: (N, 5) bool. weight: (N,) float, how
-    much each event counts, all alike without it. Of more than 50,000 events all that carry a label and a fixed sample
+    much each event counts, all alike without it. Of more than 20,000 events all that carry a label and a fixed sample
     of the others are looked at, the sample weighted up. Columns: label, rank (1 is best), feature, direction ("high"
     or "low" values are suspicious), average_precision, base_rate (what a useless feature reaches), positives, note.
     A label with fewer than 30 positives has one row without a feature, and the note says why.

@@ -20,7 +20,7 @@ from barcode_pipeline.compiled import compiled
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.files import remove_leftovers, written_beside
 from barcode_pipeline.events.formats import FORMAT_VERSION
-from barcode_pipeline.events.text import dictionary_array, dictionary_codes
+from barcode_pipeline.events.text import dictionary_array, dictionary_codes, only_used_words
 from barcode_pipeline.events.times import date_text, day_number, order_by_day
 
 _VERSION_KEY = b"barcode_pipeline.format"
@@ -108,8 +108,11 @@ class DateStore:
         def read_one(path: Path) -> pa.Table:
             return self._read_one(path, self._names(columns)) if path.exists() else self._empty(columns)
 
+        paths = [self.path(day) for day in days]
+        if len(paths) < 2:  # of many dates one by one, as history is read: a thread of its own would cost more
+            return [read_one(path) for path in paths]
         with ThreadPoolExecutor(_WRITERS) as pool:
-            return list(pool.map(read_one, map(self.path, days)))
+            return list(pool.map(read_one, paths))
 
     def _names(self, columns: Sequence[str] | None) -> list[str]:
         return list(columns) if columns is not None else self.schema.names
@@ -129,7 +132,7 @@ class DateStore:
 
         def some_of(place: int) -> pa.Table:
             wanted = rows[order[bounds[place] : bounds[place + 1]]] - starts[place]
-            return self.read([days[place]], columns).take(pa.array(wanted))
+            return only_used_words(self.read([days[place]], columns).take(pa.array(wanted)))
 
         with ThreadPoolExecutor(_WRITERS) as pool:
             parts = [self.read((), columns), *pool.map(some_of, places)]

@@ -31,6 +31,13 @@ def lot_hashes(codes: pa.Array) -> np.ndarray:
     return out
 
 
+def is_in_sorted(values: np.ndarray, some: np.ndarray) -> np.ndarray:
+    """Whether each value is one of some others, (N,) bool. some: (n,) ascending: many columns are looked up in it."""
+    if not len(some):
+        return np.zeros(len(values), dtype=bool)
+    return some[np.minimum(np.searchsorted(some, values), len(some) - 1)] == values
+
+
 def lot_buckets(lots: pa.Array) -> np.ndarray:
     """A stable hash of each lot's name, (L,) uint32, by which lots are split: the same on every machine and in every
     version."""

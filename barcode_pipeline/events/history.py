@@ -9,11 +9,10 @@ from typing import Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from barcode_pipeline.events.codes import lots_of
 from barcode_pipeline.events.date_store import DateStore, one_chunk
-from barcode_pipeline.events.text import dictionary_array, dictionary_codes
+from barcode_pipeline.events.hashes import is_in_sorted, lot_hashes, word_hashes
+from barcode_pipeline.events.text import dictionary_array, dictionary_codes, only_used_words
 from barcode_pipeline.events.times import day_of, order_by_day
 
 Near = Callable[[Sequence[int], Sequence[int]], Sequence[int]]
@@ -53,13 +52,15 @@ def read_with_history(
     asked = one_chunk(pa.concat_tables([store.read((), names), *(file.select(names) for file in files.values())]))
     table = asked
     if others and len(asked):
-        wanted = _named(asked, by).dictionary
+        wanted = np.unique(_hashes(dictionary_array(asked.column("epc_code")), by))
 
         def history_on(day: int) -> pa.Table:
             part = store.read([day], names)
-            named = _named(part, by)
-            seen = pc.is_in(named.dictionary, value_set=wanted).to_numpy(zero_copy_only=False)
-            return part.filter(pa.array(np.append(seen, False)[dictionary_codes(named)])) if seen.any() else part[:0]
+            codes = dictionary_array(part.column("epc_code"))
+            seen = is_in_sorted(_hashes(codes, by), wanted)
+            if not seen.any():
+                return part[:0]
+            return only_used_words(part.filter(pa.array(np.append(seen, False)[dictionary_codes(codes)])))
 
         with ThreadPoolExecutor(2) as pool:
             table = one_chunk(pa.concat_tables([asked, *pool.map(history_on, others)]))
@@ -71,10 +72,7 @@ def read_with_history(
     return WithHistory(table, wanted_rows, day, {day: file.select(list(carried)) for day, file in files.items()})
 
 
-def _named(table: pa.Table, by: Literal["epc", "lot"]) -> pa.DictionaryArray:
-    """The EPC, or the lot, of each row; of each distinct code it is read once."""
-    codes = dictionary_array(table.column("epc_code"))
-    if by == "epc":
-        return codes
-    lots = lots_of(codes.dictionary)
-    return pa.DictionaryArray.from_arrays(lots.indices.take(codes.indices), lots.dictionary)
+def _hashes(codes: pa.DictionaryArray, by: Literal["epc", "lot"]) -> np.ndarray:
+    """A number of each distinct EPC, or of its lot, (D,) uint64. Should two ever have the same, there is more history
+    than was asked for."""
+    return word_hashes(codes.dictionary) if by == "epc" else lot_hashes(codes.dictionary)

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from barcode_pipeline.events.date_store import DateStore, one_chunk
 from barcode_pipeline.events.hashes import lot_hashes
-from barcode_pipeline.events.text import dictionary_array, dictionary_codes
+from barcode_pipeline.events.text import dictionary_array, dictionary_codes, only_used_words
 
 
 def read_lots(
@@ -36,7 +36,7 @@ def read_lots(
         wanted |= pc.is_in(codes.dictionary, value_set=others).to_numpy(zero_copy_only=False)
         nameless = nameless_from is not None and day >= nameless_from
         rows = np.flatnonzero(np.append(wanted, nameless)[dictionary_codes(codes)])
-        return table.take(pa.array(rows)), rows, len(table)
+        return only_used_words(table.take(pa.array(rows))), rows, len(table)
 
     with ThreadPoolExecutor(2) as pool:
         parts = list(pool.map(some_of, days))

@@ -94,6 +94,26 @@ def _renumber(codes: np.ndarray, rows: np.ndarray, words: np.ndarray, number: np
                 codes[row] = number[words[chunk] + codes[row]]
 
 
+def only_used_words(table: pa.Table) -> pa.Table:
+    """The same rows, their dictionaries without the words that no row has. Few rows of many dates bring the words of
+    all rows of these dates along, and those are what takes time where the dates are put together."""
+    for place, field in enumerate(table.schema):
+        if not pa.types.is_dictionary(field.type):
+            continue
+        column = dictionary_array(table.column(place))
+        codes, used = dictionary_codes(column), np.zeros(len(column.dictionary), dtype=bool)
+        used[codes[codes >= 0]] = True
+        if used.all():
+            continue
+        number = np.append(np.cumsum(used, dtype=np.int32) - 1, np.int32(-1))
+        missing = codes < 0 if column.null_count else None
+        fewer = pa.DictionaryArray.from_arrays(
+            pa.array(number[codes], mask=missing), column.dictionary.filter(pa.array(used))
+        )
+        table = table.set_column(place, field, fewer)
+    return table
+
+
 def string_buffers(words: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     """Offsets (N + 1,) int32 and bytes of a string array, without copying."""
     _, offsets, data = words.buffers()

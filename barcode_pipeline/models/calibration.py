@@ -118,6 +118,8 @@ def _fit_sigmoid(score: np.ndarray, target: np.ndarray, weight: np.ndarray) -> t
 
     Targets are drawn in by Platt's prior, so that separable scores do not make an infinite slope.
     """
+    heavy = weight > 0
+    score, target, weight = score[heavy], target[heavy], weight[heavy]
     # Equal passes have equal scores: they are counted once, with their weight.
     alike = np.column_stack([score, target])
     first, same = unique_rows(alike)

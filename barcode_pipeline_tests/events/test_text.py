@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from barcode_pipeline.events.hashes import is_in_sorted
 from barcode_pipeline.events.text import (
     clean_dictionary,
     clean_words,
@@ -16,6 +18,7 @@ from barcode_pipeline.events.text import (
     dictionary_codes,
     integers_from_words,
     map_dictionary,
+    only_used_words,
     plain_integers,
 )
 
@@ -117,3 +120,23 @@ def test_chunks_are_put_together(chunks: list[list[str | None]]) -> None:
     assert together.dictionary.to_pylist() == list(dict.fromkeys(word for word in words if word is not None))
     part = dictionary_array(column.slice(1, 3))
     assert part.to_pylist() == words[1:4]
+
+
+@settings(deadline=None)
+@given(WORDS, st.sets(st.integers(0, 29)))
+def test_only_used_words(words: list[str | None], kept: set[int]) -> None:
+    """The same rows, and no word that none of them has."""
+    rows = pa.array(sorted(row for row in kept if row < len(words)), pa.int64())
+    numbers = pa.array(range(len(words)), pa.int64())
+    table = pa.table({"word": pa.array(words, pa.string()).dictionary_encode(), "number": numbers}).take(rows)
+    found = only_used_words(table)
+    assert found.schema == table.schema and found.to_pylist() == table.to_pylist()
+    some = dictionary_array(found.column("word"))
+    assert sorted(some.dictionary.to_pylist()) == sorted({words[row] for row in rows.to_pylist()} - {None})
+
+
+@given(st.lists(st.integers(0, 2**64 - 1)), st.lists(st.integers(0, 2**64 - 1)), st.integers(0, 5))
+def test_is_in_sorted(values: list[int], others: list[int], shared: int) -> None:
+    others = [*others, *values[:shared]]
+    found = is_in_sorted(np.array(values, np.uint64), np.unique(np.array(others, np.uint64)))
+    assert found.tolist() == [value in others for value in values]
