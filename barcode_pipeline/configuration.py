@@ -250,8 +250,8 @@ class DriftSection(_Section):
 
 class NightlySection(_Section):
     judged_days: int = Field(default=7, ge=1, le=90)
-    live_events: int = Field(default=120_000, ge=100)
-    replay_events: int = Field(default=60_000, ge=0)
+    live_events: int = Field(default=80_000, ge=100)
+    replay_events: int = Field(default=40_000, ge=0)
     replay_days: int = Field(default=365, ge=1)
     journeys: int = Field(default=20_000, ge=1)
     verdict_epcs: int = Field(default=500, ge=0)
