@@ -124,10 +124,18 @@ def _usual_of_places(workspace: Workspace, days: Sequence[int], place: np.ndarra
     time = table.column("event_time").to_numpy().astype("datetime64[s]").astype(np.int64)
     level = _numbers(table.column("level"), LEVEL_NAMES, LEVEL_UNKNOWN)
     direction = _numbers(table.column("direction"), DIRECTION_NAMES, MISSING)
-    values = np.zeros((len(table), len(STEP_FEATURES)), dtype=np.float16)
-    values[np.arange(len(table)), level] = 1
-    values[np.arange(len(table)), len(LEVELS) + direction] = 1
-    usual = learn_usual(values, place, lot, day_of(time), places)
+    # Rows are many, and their kinds few: each is looked at once.
+    day, of_lot = day_of(time), np.unique(lot, return_inverse=True)[1]
+    columns = (of_lot, day - min(days, default=0), place, level, direction)
+    _, some, times = np.unique(
+        np.ravel_multi_index(columns, [int(column.max(initial=0)) + 1 for column in columns]),
+        return_index=True,
+        return_counts=True,
+    )
+    values = np.zeros((len(some), len(STEP_FEATURES)), dtype=np.float16)
+    values[np.arange(len(some)), level[some]] = 1
+    values[np.arange(len(some)), len(LEVELS) + direction[some]] = 1
+    usual = learn_usual(values, place[some], lot[some], day[some], places, times.astype(float))
     return replace(usual, shares=np.where(usual.shares >= _ALONE_FROM, np.float32(1), usual.shares))
 
 

@@ -48,9 +48,12 @@ class Constant:
     chance: float
 
 
-def learn_usual(values: np.ndarray, step: np.ndarray, lot: np.ndarray, day: np.ndarray, steps: int) -> Usual:
-    """values: (N, F) float16, a row per shipment. step: (N,) below `steps`. lot, day: (N,). Each day of a lot weighs
-    the same: a night is drawn from these."""
+def learn_usual(
+    values: np.ndarray, step: np.ndarray, lot: np.ndarray, day: np.ndarray, steps: int, times: np.ndarray | None = None
+) -> Usual:
+    """values: (N, F) float16, a row per shipment. step: (N,) below `steps`. lot, day: (N,). times: (N,), for how many
+    rows each stands, 1 where not given. Each day of a lot weighs the same: a night is drawn from these."""
+    times = np.ones(len(step)) if times is None else times
     bits = _bits(values)
     shape = (steps + 1, bits.shape[1], VALUES)
     frequent, shares = np.zeros(shape, np.uint16), np.zeros(shape, np.float32)
@@ -59,9 +62,10 @@ def learn_usual(values: np.ndarray, step: np.ndarray, lot: np.ndarray, day: np.n
     lot_day = of_lot * (of_day.max(initial=0) + 1) + of_day
     for place in (*np.unique(step), steps):
         chosen = step == place if place < steps else np.ones(len(step), dtype=bool)
-        _, of_row, counts = np.unique(lot_day[chosen], return_inverse=True, return_counts=True)
+        lot_days, of_row = np.unique(lot_day[chosen], return_inverse=True)
         lots[place] = len(np.unique(of_lot[chosen]))
-        weight = 1 / counts[of_row] / max(len(counts), 1)
+        counts = np.bincount(of_row, times[chosen], len(lot_days))
+        weight = times[chosen] / counts[of_row] / max(len(lot_days), 1)
         for feature, column in enumerate(bits[chosen].T):
             distinct, at = np.unique(column, return_inverse=True)
             share = np.bincount(at, weights=weight)

@@ -11,12 +11,13 @@ from scipy.special import expit, logit
 from barcode_pipeline.events.formats import LABELS
 from barcode_pipeline.models.budgets import BUDGETS
 from barcode_pipeline.models.tail import FEWEST_EVENTS, anomalous, tail_of
-from barcode_pipeline.models.unique_rows import unique_rows
 
 FEWEST_POSITIVES = 5
 """With fewer positives in validation a label's threshold is 0.5."""
 MOST_ALERTS = 5
 """Alerts per positive of validation that a threshold may give at most."""
+_PER_SPREAD = 1000
+"""A sigmoid is fitted to scores as fine as this part of their standard deviation: few, however many events there are."""
 
 
 @dataclass(frozen=True)
@@ -118,18 +119,13 @@ def _fit_sigmoid(score: np.ndarray, target: np.ndarray, weight: np.ndarray) -> t
 
     Targets are drawn in by Platt's prior, so that separable scores do not make an infinite slope.
     """
-    heavy = weight > 0
-    score, target, weight = score[heavy], target[heavy], weight[heavy]
-    # Equal passes have equal scores: they are counted once, with their weight.
-    alike = np.column_stack([score, target])
-    first, same = unique_rows(alike)
-    score, target, weight = score[first], target[first], np.bincount(same, weight, len(first))
     share = weight / weight.sum()
     center = float(share @ score)
     spread = float(np.sqrt(share @ (score - center) ** 2))
     if spread <= 1e-9 * max(1.0, abs(center)):  # all the same but for rounding, which is no order
         spread = 1.0
-    standard = (score - center) / spread
+    standard, target, weight = _grouped((score - center) / spread, target, weight)
+    share = weight / weight.sum()
     positives, negatives = float(weight[target].sum()), float(weight[~target].sum())
     soft = np.where(target, (positives + 1) / (positives + 2), 1 / (negatives + 2))
 
@@ -144,6 +140,14 @@ def _fit_sigmoid(score: np.ndarray, target: np.ndarray, weight: np.ndarray) -> t
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(-6, 6), (-50, 50)])
     slope = float(np.exp(found.x[0])) / spread
     return slope, float(found.x[1]) - slope * center
+
+
+def _grouped(score: np.ndarray, target: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Neighbouring scores of one target as one, at their mean and with all their weight."""
+    group, of_row = np.unique(np.round(score * _PER_SPREAD).astype(np.int64) * 2 + target, return_inverse=True)
+    heavy = np.bincount(of_row, weight, len(group))
+    mean = np.bincount(of_row, weight * score, len(group)) / np.where(heavy > 0, heavy, 1)
+    return mean[heavy > 0], (group % 2 == 1)[heavy > 0], heavy[heavy > 0]
 
 
 def best_threshold(probability: np.ndarray, target: np.ndarray, weight: np.ndarray | None = None) -> float:
