@@ -17,7 +17,7 @@ FEWEST_POSITIVES = 5
 MOST_ALERTS = 5
 """Alerts per positive of validation that a threshold may give at most."""
 _PER_SPREAD = 1000
-"""A sigmoid is fitted to scores as fine as this part of their standard deviation: few, however many events there are."""
+"""Groups of scores in one standard deviation that a sigmoid is fitted to: few, however many events there are."""
 
 
 @dataclass(frozen=True)
