@@ -7,6 +7,7 @@ chance explains, and than it was in the nights before by much; it goes on until 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -148,6 +149,8 @@ class FeatureNights:
         sees what is too small for a single night.
         """
         settings, tonight = self.settings, nights[-1]
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(self.counts, nights))
         figures = {"unseen_steps": self.shipments(tonight).unknown}
         found: dict[str, Drifted] = {}
         for length in sorted(settings.nights):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -81,13 +82,13 @@ def _journeys(
 ) -> dict[str, list[dict[str, Any]]]:
     """The journey of each EPC on some days, with the highest probability and the alerted labels of each event."""
     columns = (*KEY_COLUMNS, *PROBABILITIES, *ALERTS)
-    parts = []
-    for day in sorted({*days}.intersection(scores.days(), enriched.days())):
+
+    def part_of(day: int) -> pd.DataFrame | None:
         keys = enriched.read([day], ("epc_code", "site_name", "scan_location", "location_id"))
         codes = keys.column("epc_code").combine_chunks()
         found = pc.is_in(codes.dictionary, value_set=wanted)
         if not pc.any(found).as_py():
-            continue
+            return None
         mask = pc.fill_null(found.take(codes.indices), False)
         # The rows of one date stand in the same order in every asset.
         part = scores.read([day], columns).filter(mask).to_pandas()
@@ -95,7 +96,11 @@ def _journeys(
         ids = place["location_id"].map("place {:.0f}".format)
         ids = ids.where(place["location_id"].notna(), "place without a name")
         part["place"] = place["site_name"].astype(object).fillna(place["scan_location"].astype(object)).fillna(ids)
-        parts.append(part)
+        return part
+
+    with ThreadPoolExecutor(2) as pool:
+        there = sorted({*days}.intersection(scores.days(), enriched.days()))
+        parts = [part for part in pool.map(part_of, there) if part is not None]
     if not parts:
         return {}
     rows = pd.concat(parts, ignore_index=True)
