@@ -249,8 +249,10 @@ def _make_ready(workspace: Workspace, first: int, last: int, model_of: Workspace
         shutil.copytree(model_of.models, workspace.models)
         for asset in ("lstm_model", "baseline_models"):
             workspace.made.note(asset, model_of.made.of(asset))
-    for start in range(first, last + 1, _DATES_AT_ONCE):
-        _materialize(workspace.root, ("event_scores", "alerts"), start, min(start + _DATES_AT_ONCE - 1, last))
+    # One after the other: alerts of dates whose lots have later dates without scores are made again by the next night.
+    for asset in ("event_scores", "alerts"):
+        for start in range(first, last + 1, _DATES_AT_ONCE):
+            _materialize(workspace.root, (asset,), start, min(start + _DATES_AT_ONCE - 1, last))
 
 
 def _materialize(root: Path, assets: Sequence[str], first: int, last: int) -> None:
