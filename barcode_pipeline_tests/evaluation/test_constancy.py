@@ -51,6 +51,19 @@ def test_shares_are_those_of_lots_on_a_day() -> None:
     assert usual.shares[2].tolist() == usual.shares[0].tolist() and not usual.shares[1].any()
 
 
+def test_a_row_may_stand_for_several() -> None:
+    values, step, lot = nights(30, 3)
+    day, times = np.arange(len(lot)) % 7, np.random.default_rng(4).integers(1, 4, len(lot))
+    apart = learn_usual(*(np.repeat(each, times, axis=0) for each in (values, step, lot, day)), STEPS)
+    together = learn_usual(values, step, lot, day, STEPS, times.astype(float))
+    assert together.lots.tolist() == apart.lots.tolist()
+    for cell in np.ndindex(apart.values.shape[:2]):
+        shares = [
+            dict(zip(one.values[cell].tolist(), one.shares[cell].tolist(), strict=True)) for one in (apart, together)
+        ]
+        assert shares[0] == pytest.approx(shares[1])
+
+
 def test_what_nearly_all_events_have_is_constant() -> None:
     values = np.ones((1000, 3), dtype=np.float16)
     values[:9, 1], values[:11, 2] = 0, 0

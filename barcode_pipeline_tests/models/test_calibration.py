@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, logit
 
+from barcode_pipeline.models import calibration
 from barcode_pipeline.models.calibration import (
     BUDGETS,
     FEWEST_POSITIVES,
@@ -44,6 +45,18 @@ def judged(draw):
     target = np.array([said for _, said in pairs])
     target[draw(st.integers(0, len(target) - 1))] = True
     return probability, target
+
+
+def test_neighbouring_scores_as_one_make_the_same_sigmoid(monkeypatch):
+    random = np.random.default_rng(0)
+    target = random.random((20_000, 5)) < 0.05
+    scores = (random.normal(size=target.shape) * 3 + 4 * target - 6).astype(np.float32)
+    weight = random.choice([0.0, 0.5, 3.0], len(scores))
+    found = calibrate(scores, target, weight)
+    monkeypatch.setattr(calibration, "_grouped", lambda *columns: columns)
+    exact = calibrate(scores, target, weight)
+    np.testing.assert_allclose(found.slope, exact.slope, rtol=1e-4)
+    np.testing.assert_allclose(found.offset, exact.offset, rtol=1e-4)
 
 
 @settings(max_examples=250, deadline=None)
