@@ -135,6 +135,7 @@ def test_only_used_words(words: list[str | None], kept: set[int]) -> None:
     assert sorted(some.dictionary.to_pylist()) == sorted({words[row] for row in rows.to_pylist()} - {None})
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 2**64 - 1)), st.lists(st.integers(0, 2**64 - 1)), st.integers(0, 5))
 def test_is_in_sorted(values: list[int], others: list[int], shared: int) -> None:
     others = [*others, *values[:shared]]
