@@ -52,31 +52,28 @@ class Calibration:
 
 
 def calibrate(
-    scores: np.ndarray, targets: np.ndarray, weight: np.ndarray | None = None, real: np.ndarray | None = None
+    scores: np.ndarray,
+    targets: np.ndarray,
+    weight: np.ndarray | None = None,
+    real: np.ndarray | None = None,
+    log_odds: bool = False,
 ) -> Calibration:
     """Fit slope, offset and threshold of each label on validation. scores: (N, 5); targets: (N, 5) bool; weight: (N,)
     for how many events each stands, 1 where not given.
 
     real: (M, 5), scores of all real events of validation lots, where the targets are planted. Planted anomalies say too
-    little of the real ones, the tail of the ordinary too much (`models.tail`): log-odds are the mean of both. So
-    are the logarithms of how many false alerts are expected: those of the lesson's ordinary events, and what the tail
-    allows.
+    little of the real ones, the tail of the ordinary too much (`models.tail`): log-odds lie between the two (`_heard`).
+    So do the logarithms of how many false alerts are expected: halfway between those of the lesson's ordinary events,
+    and what the tail allows. log_odds: whether scores are log-odds already, which planted anomalies would make no better.
     """
     weight = np.ones(len(scores)) if weight is None else weight.astype(np.float64)
     slope, offset, threshold = np.ones(len(LABELS)), np.zeros(len(LABELS)), np.full(len(LABELS), 0.5)
-    ordinary = ~targets.any(axis=1) & (weight > 0)
-    for label in range(len(LABELS)):
-        score, target = scores[:, label].astype(np.float64), targets[:, label]
-        if len(target):
-            slope[label], offset[label] = _fit_sigmoid(score, target, weight)
-        if real is not None and len(real) >= FEWEST_EVENTS:
-            tail = tail_of(score[ordinary], weight[ordinary])
-            if tail is not None:
-                seen = real[:, label].astype(np.float64)
-                share = anomalous(seen, score[ordinary], weight[ordinary], tail)
-                both, is_one = np.tile(seen, 2), np.repeat([True, False], len(seen))
-                its_slope, its_offset = _fit_sigmoid(both, is_one, np.concatenate([share, 1 - share]))
-                slope[label], offset[label] = (slope[label] + its_slope) / 2, (offset[label] + its_offset) / 2
+    if len(scores) and not (log_odds and real is not None):
+        for label in range(len(LABELS)):
+            slope[label], offset[label] = _fit_sigmoid(scores[:, label].astype(np.float64), targets[:, label], weight)
+    if real is not None and len(real) >= FEWEST_EVENTS:
+        ordinary = ~targets.any(axis=1) & (weight > 0)
+        slope, offset = _heard(slope, offset, real.astype(np.float64), scores[ordinary], weight[ordinary])
     fitted = Calibration(slope, offset, threshold)
     probability = fitted.probabilities(scores)
     for label in range(len(LABELS)):
@@ -84,6 +81,34 @@ def calibrate(
             threshold[label] = best_threshold(probability[:, label], targets[:, label], weight)
     trades = _trades(probability, targets, weight, bounded=real is not None)
     return replace(fitted, by_budget=np.stack([_spent(trades, budget, threshold) for budget in BUDGETS]))
+
+
+def _heard(
+    slope: np.ndarray, offset: np.ndarray, real: np.ndarray, ordinary: np.ndarray, weight: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Slopes and offsets, (5,) each, that hear what real events say.
+
+    Where these hold no more anomalies of a label than its sigmoid counts, it stays as it is; where they hold twice as
+    many or more, log-odds are the mean of its own and of the tail's; in between, by how many more. An event that
+    another label is surer of counts as that label's.
+    """
+    own = expit(real * slope + offset)
+    slope, offset = slope.copy(), offset.copy()
+    for label in range(len(LABELS)):
+        score = ordinary[:, label].astype(np.float64)
+        tail = tail_of(score, weight)
+        if tail is None:
+            continue
+        surest = np.delete(own, label, axis=1).max(axis=1)
+        its_own = (surest < 0.5) | (own[:, label] > surest)
+        found = anomalous(real[its_own, label], score, weight, tail).sum()
+        heard = float(np.clip(found / max(own[:, label].sum(), 1.0) - 1, 0, 1)) / 2
+        share = anomalous(real[:, label], score, weight, tail)
+        both, is_one = np.tile(real[:, label], 2), np.repeat([True, False], len(real))
+        of_tail = _fit_sigmoid(both, is_one, np.concatenate([share, 1 - share]))
+        slope[label] += heard * (of_tail[0] - slope[label])
+        offset[label] += heard * (of_tail[1] - offset[label])
+    return slope, offset
 
 
 def thresholds_carried_on(

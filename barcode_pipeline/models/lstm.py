@@ -145,7 +145,7 @@ def train_lstm(
     seen = seen_in_validation[rows]
     scores_of_real = None if real is None else plain.scores(real[0])[real[1]]
     scores, weights = plain.scores(chosen)[seen], validation[rows][seen]
-    calibration = calibrate(scores, targets[rows][seen], weights, scores_of_real)
+    calibration = calibrate(scores, targets[rows][seen], weights, scores_of_real, log_odds=True)
     if start is not None:
         ordinary = ~targets[rows][seen].any(axis=1)
         before = start.scores(chosen)[seen][ordinary]

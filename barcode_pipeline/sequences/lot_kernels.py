@@ -17,9 +17,13 @@ KEY = 6
 _C_TIME, AT, _C_STEP, _C_FROM_TIME, FROM, _C_FROM_STEP, COUNT, HIGHEST = range(8)
 
 _N_PLACES, _N_PLACE_LEVELS, _N_SITES, _N_EDGES, _N_WAYS, _N_BATCHES, PAIRS, _N_LINKS = range(8)
-_M_PLACE, _M_SITE, _M_BEFORE, _M_BATCH_BEFORE, _M_AFTER, _M_BATCH_AFTER = range(6)
-"""What a new pass meets: numbers of its place and site, and the nearest passes of its site with their batches."""
-_TWO = -2
+AT_KEY, FROM_KEY, _NEXT_AT, _NEXT_FROM = range(4)
+"""Columns beside the rows: the places as `Places.keys` has them, and the next row at the same place, and from it, -1
+for none."""
+_P_KEY, _P_NOWHERE, _P_AT, _P_FROM = range(4)
+"""Columns of places, by number: the key, whether it is that of no previous event, and its first row at it and from it."""
+_M_SITE, _M_BEFORE, _M_BATCH_BEFORE, _M_AFTER, _M_BATCH_AFTER = range(5)
+"""What a new pass meets: the number of its site, and the nearest passes of its site with their batches."""
 
 _T, _S, _FT, _FS = shipments._TIME, shipments._STEP, shipments._FROM_TIME, shipments._FROM_STEP
 _EPCS, _SERIAL, _PLACE, _FROM_PLACE = shipments._EPCS, shipments._SERIAL, shipments._PLACE, shipments._FROM_PLACE
@@ -35,13 +39,13 @@ def _compare(rows: np.ndarray, keys: np.ndarray, row: int, wanted: np.ndarray, o
         if place == _C_TIME:
             mine = rows[row, _T]
         elif place == AT:
-            mine = keys[row, 0]
+            mine = keys[row, AT_KEY]
         elif place == _C_STEP:
             mine = rows[row, _S]
         elif place == _C_FROM_TIME:
             mine = rows[row, _FT]
         elif place == FROM:
-            mine = keys[row, 1]
+            mine = keys[row, FROM_KEY]
         else:
             mine = rows[row, _FS]
         if mine < wanted[other, place]:
@@ -72,10 +76,10 @@ def columns_in_order(rows: np.ndarray, keys: np.ndarray, order: np.ndarray) -> n
         row = order[place]
         columns[place, _C_TIME], columns[place, AT], columns[place, _C_STEP] = (
             rows[row, _T],
-            keys[row, 0],
+            keys[row, AT_KEY],
             rows[row, _S],
         )
-        columns[place, _C_FROM_TIME], columns[place, FROM] = rows[row, _FT], keys[row, 1]
+        columns[place, _C_FROM_TIME], columns[place, FROM] = rows[row, _FT], keys[row, FROM_KEY]
         columns[place, _C_FROM_STEP] = rows[row, _FS]
         columns[place, COUNT], columns[place, HIGHEST] = rows[row, _EPCS], rows[row, _SERIAL]
     return columns
@@ -88,6 +92,7 @@ def change_rows(
     order: np.ndarray,
     count: int,
     sizes: np.ndarray,
+    places: np.ndarray,
     table: np.ndarray,
     pairs_batch: np.ndarray,
     pairs_place: np.ndarray,
@@ -109,6 +114,8 @@ def change_rows(
                 _take_out(rows, keys, order, count, at)
                 count -= 1
                 whole = whole and _holds(rows, count, batch, time) and _holds(rows, count, from_batch, from_time)
+                if whole:
+                    index_places(rows, keys, count, places)
             continue
         if changes[change, COUNT] < 0:
             return count, False, False
@@ -123,8 +130,8 @@ def change_rows(
             changes[change, _C_TIME], changes[change, _C_STEP], changes[change, _C_FROM_TIME],
             changes[change, _C_FROM_STEP], changes[change, COUNT], changes[change, HIGHEST],
         )  # fmt: skip
-        keys[row, 0], keys[row, 1] = changes[change, AT], changes[change, FROM]
-        whole = whole and _number_one(rows, keys, order[:count], row, sizes, table, pairs_batch, pairs_place)
+        keys[row, AT_KEY], keys[row, FROM_KEY] = changes[change, AT], changes[change, FROM]
+        whole = whole and _number_one(rows, keys, order[:count], row, sizes, places, table, pairs_batch, pairs_place)
     return count, whole, True
 
 
@@ -163,45 +170,37 @@ def _number_one(
     order: np.ndarray,
     at: int,
     sizes: np.ndarray,
+    places: np.ndarray,
     table: np.ndarray,
     pairs_batch: np.ndarray,
     pairs_place: np.ndarray,
 ) -> bool:
-    """Number a new row by those before it; False where that changes the numbers of others."""
-    key, step, time = keys[at, 0], rows[at, _S], rows[at, _T]
-    from_key, from_step, from_time = keys[at, 1], rows[at, _FS], rows[at, _FT]
-    here = _nothing_met()
-    edge, way, link, place_level = -1, -1, -1, -1
-    for row in range(at):
-        # Most rows are of other places: of those nothing else is read.
-        other, other_from = keys[row, 0], keys[row, 1]
-        if other == key:
-            _meet(here, rows, row, _PLACE, _SITE, _BATCH, rows[row, _S] == step, rows[row, _T] - time)
-            if place_level < 0 and rows[row, _S] // DIRECTIONS == step // DIRECTIONS:
-                place_level = rows[row, _PLACE_LEVEL]
-            if edge < 0 and other_from == from_key and (rows[row, _FS] == NOWHERE) == (from_step == NOWHERE):
-                way = rows[row, _WAY]
-                if rows[row, _S] == step and rows[row, _FS] == from_step:
-                    edge = rows[row, _EDGE]
-        if other_from == key and rows[row, _FS] != NOWHERE:
-            _meet(here, rows, row, _FROM_PLACE, _FROM_SITE, _FROM_BATCH, rows[row, _FS] == step, rows[row, _FT] - time)
-    from_place, from_site, from_batch = _numbers_of_previous(rows, keys, order, at)
+    """Number a new row by those of its places; False where that changes the numbers of others."""
+    step, time, from_step, from_time = rows[at, _S], rows[at, _T], rows[at, _FS], rows[at, _FT]
+    place = _place_of(places, sizes, keys[at, AT_KEY], False)
+    from_place, from_site, from_batch = _numbers_of_previous(rows, keys, order, at, sizes, places)
     if from_batch < 0:
         # What is not known of the previous event may be the very pass of this one.
         return False
-    place, site, batch = here[_M_PLACE], here[_M_SITE], _batch_met(here)
-    if batch == _TWO:
+    met = _nothing_met()
+    _meet_all(met, rows, keys, places, place, step, time)
+    site, batch = met[_M_SITE], max(met[_M_BATCH_BEFORE], met[_M_BATCH_AFTER])
+    if not _joined(rows, keys, sizes, places, table, pairs_batch, pairs_place, place, met[_M_BATCH_BEFORE], batch):
         return False
-    if key == from_key and step == from_step:
+    if not _joined(rows, keys, sizes, places, table, pairs_batch, pairs_place, place, met[_M_BATCH_AFTER], batch):
+        return False
+    same_batch = from_batch == met[_M_BATCH_BEFORE] or from_batch == met[_M_BATCH_AFTER]
+    if place == from_place and step == from_step:
         site = from_site
         if abs(time - from_time) <= BATCH_SECONDS:
-            if batch >= 0 and batch != from_batch:
+            same_batch = True
+            if batch < 0:
+                batch = from_batch
+            if not _joined(rows, keys, sizes, places, table, pairs_batch, pairs_place, place, from_batch, batch):
                 return False
-            batch = from_batch
-    if place < 0 and key == from_key and from_step != NOWHERE:
-        place = from_place
-    if edge >= 0 and batch >= 0:
-        link = _link_of(rows, at, from_batch, batch)
+    if same_batch:
+        from_batch = batch
+    edge, way, link, place_level = _numbers_at_place(rows, keys, places, at, place, from_place, from_batch, batch)
     place, site = _or_new(place, sizes, _N_PLACES), _or_new(site, sizes, _N_SITES)
     batch = _or_new(batch, sizes, _N_BATCHES)
     rows[at, _PLACE], rows[at, _FROM_PLACE], rows[at, _SITE], rows[at, _FROM_SITE] = place, from_place, site, from_site
@@ -211,16 +210,44 @@ def _number_one(
         _or_new(link, sizes, _N_LINKS),
         _or_new(place_level, sizes, _N_PLACE_LEVELS),
     )
-    rows[at, _ONWARD] = number_pair(table, pairs_batch, pairs_place, sizes[PAIRS], from_batch, place)
-    sizes[PAIRS] = max(sizes[PAIRS], rows[at, _ONWARD] + 1)
     rows[at, _UNITS] = 0 if from_step == NOWHERE else shipments.log_units(time - from_time)
-    return True
+    _put_at_places(rows, keys, places, at)
+    return _number_onward(rows, at, sizes, table, pairs_batch, pairs_place)
 
 
 @compiled
-def _numbers_of_previous(rows: np.ndarray, keys: np.ndarray, order: np.ndarray, at: int) -> tuple[int, int, int]:
+def index_places(rows: np.ndarray, keys: np.ndarray, count: int, places: np.ndarray) -> None:
+    """Lay the rows of each place one behind the other, so that a new one looks at no others."""
+    places[:] = -1
+    for row in range(count):
+        _put_at_places(rows, keys, places, row)
+
+
+@inlined
+def _put_at_places(rows: np.ndarray, keys: np.ndarray, places: np.ndarray, row: int) -> None:
+    for side in range(2):
+        place = rows[row, _PLACE] if side == 0 else rows[row, _FROM_PLACE]
+        nowhere = side == 1 and rows[row, _FS] == NOWHERE
+        places[place, _P_KEY], places[place, _P_NOWHERE] = keys[row, side], nowhere
+        keys[row, _NEXT_AT + side] = places[place, _P_AT + side]
+        places[place, _P_AT + side] = row
+
+
+@inlined
+def _place_of(places: np.ndarray, sizes: np.ndarray, key: int, nowhere: bool) -> int:
+    """The number of a place, -1 where the lot has not been there."""
+    for place in range(sizes[_N_PLACES]):
+        if places[place, _P_KEY] == key and places[place, _P_NOWHERE] == nowhere:
+            return place
+    return -1
+
+
+@compiled
+def _numbers_of_previous(
+    rows: np.ndarray, keys: np.ndarray, order: np.ndarray, at: int, sizes: np.ndarray, places: np.ndarray
+) -> tuple[int, int, int]:
     """Numbers of place, site and batch of a new row's previous event, -1 for a batch that is not known."""
-    key, step, time = keys[at, 1], rows[at, _FS], rows[at, _FT]
+    key, step, time = keys[at, FROM_KEY], rows[at, _FS], rows[at, _FT]
     if step != NOWHERE:
         # The previous event made a move too, which is found by its second.
         low, high = 0, len(order)
@@ -232,16 +259,15 @@ def _numbers_of_previous(rows: np.ndarray, keys: np.ndarray, order: np.ndarray, 
                 high = middle
         while low < len(order) and rows[order[low], _T] == time:
             row = order[low]
-            if row != at and keys[row, 0] == key and rows[row, _S] == step:
+            if row != at and keys[row, AT_KEY] == key and rows[row, _S] == step:
                 return rows[row, _PLACE], rows[row, _SITE], rows[row, _BATCH]
             low += 1
-    met = _nothing_met()
-    for row in range(at):
-        if keys[row, 0] == key and step != NOWHERE:
-            _meet(met, rows, row, _PLACE, _SITE, _BATCH, rows[row, _S] == step, rows[row, _T] - time)
-        if keys[row, 1] == key and (rows[row, _FS] == NOWHERE) == (step == NOWHERE):
-            _meet(met, rows, row, _FROM_PLACE, _FROM_SITE, _FROM_BATCH, rows[row, _FS] == step, rows[row, _FT] - time)
-    return met[_M_PLACE], met[_M_SITE], _batch_met(met)
+    place, met = _place_of(places, sizes, key, step == NOWHERE), _nothing_met()
+    _meet_all(met, rows, keys, places, place, step, time)
+    before, after = met[_M_BATCH_BEFORE], met[_M_BATCH_AFTER]
+    if before >= 0 and after >= 0 and before != after:
+        return place, met[_M_SITE], -1
+    return place, met[_M_SITE], max(before, after)
 
 
 @inlined
@@ -255,45 +281,132 @@ def _or_new(number: int, sizes: np.ndarray, kind: int) -> int:
 
 @compiled
 def _nothing_met() -> np.ndarray:
-    met = np.full(6, -1, dtype=np.int64)
+    met = np.full(5, -1, dtype=np.int64)
     met[_M_BEFORE] = met[_M_AFTER] = BATCH_SECONDS + 1
     return met
 
 
-@inlined
-def _meet(
-    met: np.ndarray, rows: np.ndarray, row: int, place: int, site: int, batch: int, same_step: bool, apart: int
+@compiled
+def _meet_all(
+    met: np.ndarray, rows: np.ndarray, keys: np.ndarray, places: np.ndarray, place: int, step: int, time: int
 ) -> None:
-    """Note what a pass of its place says of a new one. place, site, batch: the columns of its numbers. apart: seconds
-    after the new one."""
-    # Numbers are the same in every row that is met: one is read, since rows that are not are cheap.
-    if met[_M_PLACE] < 0:
-        met[_M_PLACE] = rows[row, place]
-    if same_step:
-        if met[_M_SITE] < 0:
-            met[_M_SITE] = rows[row, site]
-        if apart <= 0 and -apart < met[_M_BEFORE]:
-            met[_M_BEFORE], met[_M_BATCH_BEFORE] = -apart, rows[row, batch]
-        if apart >= 0 and apart < met[_M_AFTER]:
-            met[_M_AFTER], met[_M_BATCH_AFTER] = apart, rows[row, batch]
+    """Note what the passes of a place say of one of them at a step and second: a pass is told of by the move to it and
+    by those that lead on from it."""
+    if place < 0:
+        return
+    row = places[place, _P_AT]
+    while row >= 0:
+        if rows[row, _S] == step:
+            _meet(met, rows[row, _SITE], rows[row, _BATCH], rows[row, _T] - time)
+        row = keys[row, _NEXT_AT]
+    row = places[place, _P_FROM]
+    while row >= 0:
+        if rows[row, _FS] == step:
+            _meet(met, rows[row, _FROM_SITE], rows[row, _FROM_BATCH], rows[row, _FT] - time)
+        row = keys[row, _NEXT_FROM]
 
 
 @inlined
-def _batch_met(met: np.ndarray) -> int:
-    """The batch that a pass belongs to, -1 for one of its own, `_TWO` where it joins two batches into one."""
-    batch = max(met[_M_BATCH_BEFORE], met[_M_BATCH_AFTER])
-    if met[_M_BATCH_BEFORE] >= 0 and met[_M_BATCH_AFTER] >= 0 and met[_M_BATCH_BEFORE] != met[_M_BATCH_AFTER]:
-        batch = _TWO
-    return batch
+def _meet(met: np.ndarray, site: int, batch: int, apart: int) -> None:
+    """apart: seconds after the new pass."""
+    met[_M_SITE] = site
+    if apart <= 0 and -apart < met[_M_BEFORE]:
+        met[_M_BEFORE], met[_M_BATCH_BEFORE] = -apart, batch
+    if apart >= 0 and apart < met[_M_AFTER]:
+        met[_M_AFTER], met[_M_BATCH_AFTER] = apart, batch
 
 
 @compiled
-def _link_of(rows: np.ndarray, count: int, from_batch: int, batch: int) -> int:
-    """The number of a pair of batches among the first rows, -1 where none has it."""
-    for row in range(count):
+def _numbers_at_place(
+    rows: np.ndarray,
+    keys: np.ndarray,
+    places: np.ndarray,
+    at: int,
+    place: int,
+    from_place: int,
+    from_batch: int,
+    batch: int,
+) -> tuple[int, int, int, int]:
+    """Numbers of a new row's edge, way, pair of batches, and place and level, -1 where none of its place has them."""
+    edge, way, link, place_level = -1, -1, -1, -1
+    row = places[place, _P_AT] if place >= 0 else -1
+    while row >= 0:
+        if rows[row, _S] // DIRECTIONS == rows[at, _S] // DIRECTIONS:
+            place_level = rows[row, _PLACE_LEVEL]
+        if rows[row, _FROM_PLACE] == from_place:
+            way = rows[row, _WAY]
+            if rows[row, _S] == rows[at, _S] and rows[row, _FS] == rows[at, _FS]:
+                edge = rows[row, _EDGE]
         if rows[row, _BATCH] == batch and rows[row, _FROM_BATCH] == from_batch:
+            link = rows[row, _LINK]
+        row = keys[row, _NEXT_AT]
+    return edge, way, link, place_level
+
+
+@compiled
+def _joined(
+    rows: np.ndarray,
+    keys: np.ndarray,
+    sizes: np.ndarray,
+    places: np.ndarray,
+    table: np.ndarray,
+    pairs_batch: np.ndarray,
+    pairs_place: np.ndarray,
+    place: int,
+    part: int,
+    whole: int,
+) -> bool:
+    """Make a batch of a place part of another of the same: nothing else is numbered anew but its pairs. False where
+    there is no room for them. part: -1 for none."""
+    if part < 0 or part == whole:
+        return True
+    row = places[place, _P_AT]
+    while row >= 0:
+        if rows[row, _BATCH] == part:
+            rows[row, _BATCH] = whole
+            rows[row, _LINK] = _link_of(rows, keys, places, rows[row, _PLACE], row)
+        row = keys[row, _NEXT_AT]
+    row = places[place, _P_FROM]
+    while row >= 0:
+        if rows[row, _FROM_BATCH] == part:
+            rows[row, _FROM_BATCH] = whole
+            rows[row, _LINK] = _link_of(rows, keys, places, rows[row, _PLACE], row)
+            if not _number_onward(rows, row, sizes, table, pairs_batch, pairs_place):
+                return False
+        row = keys[row, _NEXT_FROM]
+    return True
+
+
+@compiled
+def _link_of(rows: np.ndarray, keys: np.ndarray, places: np.ndarray, place: int, like: int) -> int:
+    """The number that others give to the pair of batches of a row of a place, else its own."""
+    row = places[place, _P_AT]
+    while row >= 0:
+        if (
+            row != like
+            and rows[row, _BATCH] == rows[like, _BATCH]
+            and rows[row, _FROM_BATCH] == rows[like, _FROM_BATCH]
+        ):
             return rows[row, _LINK]
-    return -1
+        row = keys[row, _NEXT_AT]
+    return rows[like, _LINK]
+
+
+@compiled
+def _number_onward(
+    rows: np.ndarray,
+    row: int,
+    sizes: np.ndarray,
+    table: np.ndarray,
+    pairs_batch: np.ndarray,
+    pairs_place: np.ndarray,
+) -> bool:
+    """Number the pair of a row's previous batch and its place; False where there is no room for another."""
+    if sizes[PAIRS] == len(pairs_batch):
+        return False
+    number = number_pair(table, pairs_batch, pairs_place, sizes[PAIRS], rows[row, _FROM_BATCH], rows[row, _PLACE])
+    rows[row, _ONWARD], sizes[PAIRS] = number, max(sizes[PAIRS], number + 1)
+    return True
 
 
 @compiled

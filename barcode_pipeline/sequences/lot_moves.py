@@ -27,6 +27,7 @@ from barcode_pipeline.sequences.lot_kernels import (
     change_rows,
     columns_in_order,
     index_onward,
+    index_places,
 )
 from barcode_pipeline.sequences.moves import DIRECTIONS, NOWHERE, Moves
 from barcode_pipeline.sequences.shipments import SHIPMENT_FEATURES, ShipmentFeatures
@@ -51,7 +52,7 @@ class LotMoves:
 
     def __init__(self, columns: np.ndarray) -> None:
         # Rows lie as they came: a new one moves none of the others, only their order.
-        self._rows, self._keys, self._order = _room(max(64, 2 * len(columns)))
+        self._rows, self._keys, self._order, self._places = _room(max(64, 2 * len(columns)))
         self._count = 0
         self._sizes = np.zeros(8, dtype=np.int64)
         self._onward: tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -71,13 +72,13 @@ class LotMoves:
         """
         if self._count + len(changes) > len(self._order):
             larger = _room(2 * (self._count + len(changes)))
-            for new, old in zip(larger, (self._rows, self._keys, self._order), strict=True):
-                new[: self._count] = old[: self._count]
-            self._rows, self._keys, self._order = larger
+            for new, old in zip(larger, (self._rows, self._keys, self._order, self._places), strict=True):
+                new[: len(old)] = old
+            self._rows, self._keys, self._order, self._places = larger
         if self._sizes[PAIRS] + len(changes) > len(self._onward[1]):
             self._onward = index_onward(self._rows, self._count, self._sizes)
         self._count, whole, sound = change_rows(
-            self._rows, self._keys, self._order, self._count, self._sizes, *self._onward, changes
+            self._rows, self._keys, self._order, self._count, self._sizes, self._places, *self._onward, changes
         )
         if not sound:
             raise NotMade("a move is taken away that the lot has not made")
@@ -93,7 +94,8 @@ class LotMoves:
             self._rows[: len(columns)], _, self._sizes[:] = shipments._number(
                 lot, time, place, step, from_time, from_place, from_step, count, serial
             )
-            self._keys[: len(columns)] = columns[:, [AT, FROM]]
+            self._keys[: len(columns), :2] = columns[:, [AT, FROM]]
+        index_places(self._rows, self._keys, self._count, self._places)
         self._onward = index_onward(self._rows, self._count, self._sizes)
 
     def features(self, asked: np.ndarray, values: np.ndarray, highest: np.ndarray) -> None:
@@ -103,13 +105,14 @@ class LotMoves:
             raise NotMade("a move is asked about that the lot has not made")
 
 
-def _room(rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Room for moves. The columns that the kernel reads; the places as `Places.keys` has them, apart, since all of them
-    are looked through for each new move; and the rows in the order of the moves."""
+def _room(rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Room for moves. The columns that the kernel reads; the places of each as `Places.keys` has them, with the next row
+    of the same; the rows in the order of the moves; and the places by number, of which a move may bring two."""
     return (
         np.zeros((rows, shipments.COLUMNS), dtype=np.int64),
-        np.zeros((rows, 2), dtype=np.int64),
+        np.zeros((rows, 4), dtype=np.int64),
         np.zeros(rows, dtype=np.int64),
+        np.full((2 * rows, 4), -1, dtype=np.int64),
     )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import expit
 
 from barcode_pipeline.models.budgets import BUDGETS
 from barcode_pipeline.models.calibration import calibrate
@@ -98,6 +99,30 @@ def test_real_events_bring_thresholds_and_probabilities_to_real_anomalies() -> N
     assert recall_of_real > recall + 0.15
     assert false < 10.0
     assert probability_of_real > probability + 0.2
+
+
+def test_what_real_events_do_not_gainsay_stays() -> None:
+    """Real anomalies that score as the planted ones do, or are surer to be another label's, change no log-odds."""
+    random = np.random.default_rng(1)
+    count, planted = 60_000, 300
+    scores = np.stack([ordinary_scores(count, seed=label) for label in range(5)], axis=1)
+    scores[:planted] = random.normal(6, 1, (planted, 5))
+    targets = np.repeat((np.arange(count) < planted)[:, None], 5, axis=1)
+    real = np.stack([ordinary_scores(count, seed=10 + label) for label in range(5)], axis=1)
+    for label in range(5):
+        ones = slice(label * planted, (label + 1) * planted)
+        real[ones, label] = random.normal(6, 1, planted)
+        # They look a little like the next label too, and are far surer of their own.
+        real[ones, (label + 1) % 5] = random.normal(1, 0.5, planted)
+    found = calibrate(scores, targets, None, real, log_odds=True)
+    np.testing.assert_allclose(found.slope, 1.0, atol=0.05)
+    np.testing.assert_allclose(found.offset, 0.0, atol=0.2)
+
+
+def test_real_ones_that_the_network_does_not_count_are_heard() -> None:
+    scores, targets, real, _ = lesson_and_real()
+    halfway = np.full((1, 5), -1.0)
+    assert (calibrate(scores, targets, None, real, log_odds=True).probabilities(halfway) > expit(-1.0) + 0.1).all()
 
 
 def test_too_few_real_events_change_no_probability() -> None:

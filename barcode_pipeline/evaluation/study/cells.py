@@ -11,7 +11,7 @@ from barcode_pipeline.evaluation.study.fitting import fit_fingerprint
 from barcode_pipeline.evaluation.study.judging import Detail
 from barcode_pipeline.evaluation.study.worlds import WorldKey
 
-JUDGING_VERSION = 3
+JUDGING_VERSION = 4
 """Raised when a change of code changes what the same arm comes to in the same world: cells are then answered again."""
 
 

@@ -50,6 +50,8 @@ _SHIPMENT_COLUMNS = np.array([FEATURE_NAMES.index(words[0]) for words in SHIPMEN
 
 Scorer = Callable[[JourneyFeatures], np.ndarray]
 """Five numbers per event, (N, 5), higher where it is more suspicious."""
+Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""scores, targets, weights and real of a `Fitted`."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Fitted:
     """A detector that has learnt. scores, targets, weights: of the validation events of its lesson, (V, 5), (V, 5)
     and (V,), for calibration and thresholds. real: (M, 5), scores of the real events of validation lots, none of
     them where nothing is planted. seconds: of learning. facts: for the write-up. second: probabilities of the
-    detector of corruptions beside it, None where there is none."""
+    detector of corruptions beside it, None where there is none. log_odds: whether scores are log-odds."""
 
     score: Scorer
     scores: np.ndarray
@@ -67,10 +69,12 @@ class Fitted:
     seconds: float
     facts: dict[str, Any]
     second: Scorer | None = None
+    log_odds: bool = False
 
     def calibration(self) -> Calibration:
         """By what validation and real events say; never by truth."""
-        return calibrate(self.scores, self.targets, self.weights, self.real if len(self.real) else None)
+        real = self.real if len(self.real) else None
+        return calibrate(self.scores, self.targets, self.weights, real, self.log_odds)
 
     def probabilities(self, journeys: JourneyFeatures, calibration: Calibration) -> np.ndarray:
         """(N, 5) float32, as the model in service has them."""
@@ -203,7 +207,7 @@ class Fitter:
         fit: Fit,
         place: Path,
         detector: LstmModel | Baseline,
-        arrays: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+        arrays: Arrays,
         seconds: float,
         facts: dict[str, Any],
     ) -> Fitted:
@@ -219,7 +223,7 @@ class Fitter:
         (beside / "about.json").write_text(json.dumps({"seconds": seconds, "facts": facts}) + "\n")
         shutil.rmtree(place, ignore_errors=True)
         beside.rename(place)
-        return Fitted(_seeing(fit, _scorer(detector)), *arrays, seconds, facts, _second(fit, detector))
+        return _fitted(fit, detector, arrays, seconds, facts)
 
     def _kept(self, fit: Fit, place: Path) -> Fitted | None:
         if not (place / "about.json").exists():
@@ -235,8 +239,12 @@ class Fitter:
                 detector = _peer_class(fit.detector.name).load(place)
         except (UserError, ValueError, KeyError, OSError):
             return None  # it is learnt again
-        scorer, second = _seeing(fit, _scorer(detector)), _second(fit, detector)
-        return Fitted(scorer, scores, targets, weights, real, about["seconds"], about["facts"], second)
+        return _fitted(fit, detector, (scores, targets, weights, real), about["seconds"], about["facts"])
+
+
+def _fitted(fit: Fit, detector: LstmModel | Baseline, arrays: Arrays, seconds: float, facts: dict[str, Any]) -> Fitted:
+    scorer, second = _seeing(fit, _scorer(detector)), _second(fit, detector)
+    return Fitted(scorer, *arrays, seconds, facts, second, log_odds=isinstance(detector, LstmModel))
 
 
 def _scorer(detector: LstmModel | Baseline) -> Scorer:
