@@ -64,7 +64,7 @@ def calibrate(
     real: (M, 5), scores of all real events of validation lots, where the targets are planted. Planted anomalies say too
     little of the real ones, the tail of the ordinary too much (`models.tail`): log-odds lie between the two (`_heard`).
     So do the logarithms of how many false alerts are expected: halfway between those of the lesson's ordinary events,
-    and what the tail allows. log_odds: whether scores are log-odds already, which planted anomalies would make no better.
+    and what the tail allows. log_odds: whether scores are log-odds already, which planted anomalies make no better.
     """
     weight = np.ones(len(scores)) if weight is None else weight.astype(np.float64)
     slope, offset, threshold = np.ones(len(LABELS)), np.zeros(len(LABELS)), np.full(len(LABELS), 0.5)

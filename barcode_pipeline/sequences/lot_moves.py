@@ -15,20 +15,8 @@ from barcode_pipeline.events.followed import Followed
 from barcode_pipeline.events.journeys import follow
 from barcode_pipeline.events.text import dictionary_codes
 from barcode_pipeline.sequences import shipments
-from barcode_pipeline.sequences.lot_kernels import (
-    AT,
-    COLUMNS,
-    COUNT,
-    FROM,
-    HIGHEST,
-    KEY,
-    PAIRS,
-    answer,
-    change_rows,
-    columns_in_order,
-    index_onward,
-    index_places,
-)
+from barcode_pipeline.sequences.lot_kernels import answer, change_rows, columns_in_order
+from barcode_pipeline.sequences.lot_numbers import COLUMNS, COUNT, HIGHEST, KEY, PAIRS, index_onward, index_places
 from barcode_pipeline.sequences.moves import DIRECTIONS, NOWHERE, Moves
 from barcode_pipeline.sequences.shipments import SHIPMENT_FEATURES, ShipmentFeatures
 
@@ -94,7 +82,7 @@ class LotMoves:
             self._rows[: len(columns)], _, self._sizes[:] = shipments._number(
                 lot, time, place, step, from_time, from_place, from_step, count, serial
             )
-            self._keys[: len(columns), :2] = columns[:, [AT, FROM]]
+            self._keys[: len(columns), :KEY] = columns[:, :KEY]
         index_places(self._rows, self._keys, self._count, self._places)
         self._onward = index_onward(self._rows, self._count, self._sizes)
 
@@ -106,11 +94,11 @@ class LotMoves:
 
 
 def _room(rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Room for moves. The columns that the kernel reads; the places of each as `Places.keys` has them, with the next row
-    of the same; the rows in the order of the moves; and the places by number, of which a move may bring two."""
+    """Room for moves: the columns that the kernel reads; the keys, with the next rows of the same places; the rows in
+    the order of the moves; and the places by number, of which a move may bring two."""
     return (
         np.zeros((rows, shipments.COLUMNS), dtype=np.int64),
-        np.zeros((rows, 4), dtype=np.int64),
+        np.zeros((rows, KEY + 2), dtype=np.int64),
         np.zeros(rows, dtype=np.int64),
         np.full((2 * rows, 4), -1, dtype=np.int64),
     )

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from barcode_pipeline.sequences.lot_kernels import COLUMNS
 from barcode_pipeline.sequences.lot_moves import LotMoves, columns_of, split_changes
+from barcode_pipeline.sequences.lot_numbers import COLUMNS
 from barcode_pipeline.sequences.moves import Moves
 from barcode_pipeline.serving.history import LotNews, Transaction
 
@@ -103,7 +103,7 @@ def _undone(change: np.ndarray) -> np.ndarray:
 
 
 def columns_of_bytes(content: bytes) -> np.ndarray:
-    """`lot_kernels.COLUMNS` as they were kept."""
+    """`lot_numbers.COLUMNS` as they were kept."""
     return np.frombuffer(content, dtype="<i8").reshape(-1, len(COLUMNS)).astype(np.int64)
 
 

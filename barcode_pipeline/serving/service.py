@@ -24,6 +24,7 @@ from barcode_pipeline.serving.judging import Judging
 from barcode_pipeline.serving.metrics import Metrics, service_metrics
 from barcode_pipeline.serving.models_in_service import ModelsInService
 from barcode_pipeline.serving.requests import Scans, read_rows
+from barcode_pipeline.serving.rows import labels_of_bits
 from barcode_pipeline.serving.sample import Sample
 
 _LOG = logging.getLogger("barcode_pipeline.serving")
@@ -186,12 +187,10 @@ class Service:
 
     def _count(self, job: _Job, verdicts: np.ndarray) -> None:
         self.metrics.add("events_total", len(job.scans), endpoint=job.endpoint)
-        bits = np.bincount(verdicts[f"{job.endpoint}_labels"], minlength=32)
-        if bits[1:].any():
-            for column, label in enumerate(LABELS):
-                count = int(bits[np.arange(len(bits)) >> column & 1 == 1].sum())
-                if count:
-                    self.metrics.add("labels_total", count, endpoint=job.endpoint, label=label)
+        counts = labels_of_bits(verdicts[f"{job.endpoint}_labels"]).sum(axis=0).tolist()
+        for label, count in zip(LABELS, counts, strict=True):
+            if count:
+                self.metrics.add("labels_total", count, endpoint=job.endpoint, label=label)
 
     # ------------------------------------------------------------------ beside
 

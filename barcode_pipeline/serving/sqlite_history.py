@@ -137,7 +137,8 @@ class SqliteHistory:
         with self._writing:
             try:
                 with self._transaction(connection):
-                    yield _SqliteTransaction(connection, self._read(connection, keys), self._epoch_now(connection))
+                    found = _found(connection, keys)
+                    yield _SqliteTransaction(connection, keys, found, self._epoch_now(connection))
             except sqlite3.OperationalError as error:
                 raise HistoryDown(f"the history cannot be written ({error})") from error
 
@@ -148,17 +149,11 @@ class SqliteHistory:
             self._epoch, self._seen = self._epoch + 1, seen
         return self._epoch
 
-    def _read(self, connection: sqlite3.Connection, keys: Sequence[str]) -> list[bytes | None]:
-        found: dict[str, bytes] = {}
-        for some in _pieces(keys):
-            marks = ",".join("?" * len(some))
-            found.update(connection.execute(f"SELECT key, rows FROM journeys WHERE key IN ({marks})", some))
-        return [found.get(key) for key in keys]
-
     # ------------------------------------------------------------------ looking
 
     def journeys(self, keys: Sequence[str]) -> list[bytes | None]:
-        return self._read(self._connection(), keys)
+        found = _found(self._connection(), keys)
+        return [found[key][0] if key in found else None for key in keys]
 
     def readings(self, ids: Sequence[int]) -> dict[int, str]:
         found: dict[int, str] = {}
@@ -229,10 +224,13 @@ class SqliteHistory:
 
 
 class _SqliteTransaction:
-    def __init__(self, connection: sqlite3.Connection, journeys: list[bytes | None], epoch: int) -> None:
-        self.journeys = journeys
+    def __init__(
+        self, connection: sqlite3.Connection, keys: Sequence[str], found: dict[str, tuple[bytes, int]], epoch: int
+    ) -> None:
+        self.journeys = [found[key][0] if key in found else None for key in keys]
         self.versions = None
         self._connection = connection
+        self._found = found
         self._epoch = epoch
 
     def lots(self, versions: Mapping[str, int | None]) -> dict[str, LotNews]:
@@ -246,10 +244,19 @@ class _SqliteTransaction:
 
     def write(self, changes: Changes) -> None:
         execute = self._connection.executemany
+        known = self._found
+        # Those that were read are changed where they lie: their keys are not looked up again.
         execute(
-            "INSERT INTO journeys VALUES (?, ?, ?, ?) "
-            "ON CONFLICT (key) DO UPDATE SET rows = excluded.rows, touched = excluded.touched",
-            [(key, changes.lots.get(key), rows, changes.now) for key, rows in changes.journeys.items()],
+            "UPDATE journeys SET rows = ?, touched = ? WHERE rowid = ?",
+            [(rows, changes.now, known[key][1]) for key, rows in changes.journeys.items() if key in known],
+        )
+        execute(
+            "INSERT INTO journeys VALUES (?, ?, ?, ?)",
+            [
+                (key, changes.lots.get(key), rows, changes.now)
+                for key, rows in changes.journeys.items()
+                if key not in known
+            ],
         )
         if changes.readings:
             execute(
@@ -270,6 +277,16 @@ class _SqliteTransaction:
                     for a in changes.alerts
                 ],
             )  # fmt: skip
+
+
+def _found(connection: sqlite3.Connection, keys: Sequence[str]) -> dict[str, tuple[bytes, int]]:
+    """By key its rows, and where they lie; what is not there is left out."""
+    found: dict[str, tuple[bytes, int]] = {}
+    for some in _pieces(keys):
+        marks = ",".join("?" * len(some))
+        query = f"SELECT key, rows, rowid FROM journeys WHERE key IN ({marks})"
+        found.update((key, (rows, place)) for key, rows, place in connection.execute(query, some))
+    return found
 
 
 def _pieces(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
