@@ -68,17 +68,14 @@ def number_one(
     met = _nothing_met()
     _meet_all(met, rows, keys, places, place, step, time)
     site, before, after = met[_M_SITE], met[_M_BATCH_BEFORE], met[_M_BATCH_AFTER]
-    beside = -1
-    if place == from_place and step == from_step:
-        site = from_site
-        beside = from_batch if abs(time - from_time) <= BATCH_SECONDS else -1
-    batch = max(before, after, beside)
-    for part in (before, after, beside):
+    # The previous event is one of those met, where it is of this site and near.
+    batch = max(before, after)
+    for part in (before, after):
         if part < 0 or part == batch:
             continue
         if not _join(rows, keys, sizes, places, table, pairs_batch, pairs_place, place, part, batch):
             return False
-    if from_batch in (before, after, beside):
+    if from_batch in (before, after):
         from_batch = batch
     edge, way, link, place_level = _numbers_at_place(rows, keys, places, at, place, from_batch, batch)
     place, site = _or_new(place, sizes, N_PLACES), _or_new(site, sizes, N_SITES)

@@ -134,7 +134,8 @@ class History(Protocol):
     keeps_changes: bool
 
     def transaction(self, keys: Sequence[str]) -> AbstractContextManager[Transaction]:
-        """Raises `Conflict` on leaving the block where another was faster, and `HistoryDown`."""
+        """Of the journeys that are read, and may be written. Raises `Conflict` on leaving the block where another was
+        faster, and `HistoryDown`."""
         ...
 
     def journeys(self, keys: Sequence[str]) -> list[bytes | None]: ...

@@ -47,14 +47,16 @@ def journeys(draw: st.DrawFn) -> np.ndarray:
     """Events of few EPCs at few places, in seconds that are often the same or a few minutes apart."""
     count = draw(st.integers(1, 40))
     random = np.random.default_rng(draw(st.integers(0, 2**32)))
-    span = draw(st.sampled_from([5, 900, 20_000]))
+    # With few kinds of steps there are batches to be joined, and pairs of batches that many EPCs go through.
+    places, levels, directions = draw(st.sampled_from([(4, 7, 5), (2, 2, 1), (1, 1, 1), (2, 1, 1)]))
+    span, unit = draw(st.sampled_from([(5, 1), (900, 1), (900, 60), (20_000, 1), (12, BATCH_SECONDS - 40)]))
     return np.stack(
         [
             random.integers(-1, len(CODES), count),
-            1_750_000_000 + random.integers(0, span, count) * draw(st.sampled_from([1, 60, 300])),
-            random.integers(0, 7, count),
-            random.integers(0, 5, count),
-            random.integers(0, 4, count),
+            1_750_000_000 + random.integers(0, span, count) * unit,
+            random.integers(0, levels, count),
+            random.integers(0, directions, count),
+            random.integers(0, places, count),
             random.permutation(count) if draw(st.booleans()) else np.zeros(count, int),
         ],
         axis=1,
@@ -67,7 +69,7 @@ def empty() -> dict[str, LotMoves]:
 
 
 @given(journeys(), st.integers(1, 6), st.randoms(use_true_random=False))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=400, deadline=None)
 def test_changed_in_place_it_is_as_made_at_once(rows: np.ndarray, pieces: int, random: object) -> None:
     lots, known = empty(), rows[:0]
     for piece in np.array_split(rows, pieces):
@@ -140,3 +142,42 @@ def test_what_is_not_there_is_told() -> None:
     gone[:, 6] = -1
     with pytest.raises(ValueError, match="taken away"):
         lot.change(gone)
+
+
+@pytest.mark.parametrize("onward", [False, True], ids=["no one has left", "all have moved on"])
+def test_a_pass_between_two_batches_makes_them_one(onward: bool) -> None:
+    """EPCs 0 and 1 pass a place too far apart to be one batch; 2 comes between, and nothing is numbered anew."""
+    start, near = 1_750_000_000, BATCH_SECONDS - 1
+    rows = [[epc, start + [0, 2, 1][epc] * near, 1, 0, 0, 0] for epc in range(3)]
+    rows += [[epc, start + 50_000 + 1000 * epc, 2, 0, 1, 0] for epc in range(3)] if onward else []
+    events = np.array(rows)
+    before, whole = moves_of(events_of(events[events[:, 0] != 2])), moves_of(events_of(events))
+    lots = empty()
+    for lot, change in changes_by(before).items():
+        lots[lot].change(change)
+    apart = ReadyLots(lots).features(before).values
+    for lot in lots.values():
+        lot._number_all = pytest.fail  # type: ignore[method-assign, assignment]
+    for lot, change in changes_by(moves_of(events_of(events[events[:, 0] == 2]))).items():
+        lots[lot].change(change)
+    found = ReadyLots(lots).features(whole).values
+    assert np.array_equal(found, shipment_features(whole, whole).values)
+    if onward:
+        assert not np.array_equal(ReadyLots(lots).features(before).values, apart), "what came between is not seen"
+
+
+def test_where_most_of_a_batch_went_counts_both_that_were_joined() -> None:
+    """Of eight EPCs three go to place 1, and two, one and one to place 2, a little apart: four together, which is more."""
+    start, near = 1_750_000_000, BATCH_SECONDS - 1
+    rows = [[epc, start, 1, 0, 0, 0] for epc in range(8)]
+    rows += [[epc, start + 20_000, 2, 0, 1, 0] for epc in range(3)]
+    rows += [[epc, start + 40_000 + [0, 0, 2 * near, near][epc - 3], 2, 0, 2, 0] for epc in range(3, 7)]
+    rows += [[7, start + 90_000, 2, 0, 2, 0]]
+    events = np.array(rows)
+    between = events[:, 0] == 6
+    whole = moves_of(events_of(events))
+    lots = empty()
+    for part in (events[~between], events[between]):
+        for lot, change in changes_by(moves_of(events_of(part))).items():
+            lots[lot].change(change)
+    assert np.array_equal(ReadyLots(lots).features(whole).values, shipment_features(whole, whole).values)
