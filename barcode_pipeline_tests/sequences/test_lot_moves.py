@@ -167,7 +167,7 @@ def test_a_pass_between_two_batches_makes_them_one(onward: bool) -> None:
 
 
 def test_where_most_of_a_batch_went_counts_both_that_were_joined() -> None:
-    """Of eight EPCs three go to place 1, and two, one and one to place 2, a little apart: four together, which is more."""
+    """Of eight EPCs three go to one place, and two, one and one to another, a little apart: four, which is more."""
     start, near = 1_750_000_000, BATCH_SECONDS - 1
     rows = [[epc, start, 1, 0, 0, 0] for epc in range(8)]
     rows += [[epc, start + 20_000, 2, 0, 1, 0] for epc in range(3)]
