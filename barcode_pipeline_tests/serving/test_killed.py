@@ -206,8 +206,14 @@ def test_redis_killed_and_restarted_loses_nothing(redis_server: RedisServer, tmp
     stop, kills = threading.Event(), [0]
 
     def kill_redis() -> None:
-        chance = random.Random(2)
-        while not stop.wait(chance.uniform(0.5, 1.5)):
+        # By answers, not by the clock: a fast machine would be done before the third kill.
+        chance, after = random.Random(2), 0
+        while not stop.is_set():
+            after += chance.randint(15, 50)
+            while len(answers) < after and not stop.wait(0.001):
+                pass
+            if stop.is_set():
+                return
             redis_server.kill()
             kills[0] += 1
             time.sleep(chance.uniform(0.0, 0.5))
