@@ -65,6 +65,9 @@ def number_one(
     if from_batch < 0:
         # What is not known of the previous event may be the very pass of this one.
         return False
+    if place < 0 and sizes[N_PLACES] == len(places):
+        # Numbers of places that are no longer there are not given again.
+        return False
     met = _nothing_met()
     _meet_all(met, rows, keys, places, place, step, time)
     site, before, after = met[_M_SITE], met[_M_BATCH_BEFORE], met[_M_BATCH_AFTER]

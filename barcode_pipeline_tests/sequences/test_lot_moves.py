@@ -12,6 +12,7 @@ from barcode_pipeline.events.followed import follow_codes
 from barcode_pipeline.events.journeys import NO_EVENT_ID, Events
 from barcode_pipeline.events.places import Places
 from barcode_pipeline.sequences.lot_moves import LotMoves, ReadyLots, columns_of, lot_changes, split_changes
+from barcode_pipeline.sequences.lot_numbers import N_PLACES
 from barcode_pipeline.sequences.moves import Moves, moves_of, sum_moves
 from barcode_pipeline.sequences.shipments import BATCH_SECONDS, shipment_features
 
@@ -181,3 +182,15 @@ def test_where_most_of_a_batch_went_counts_both_that_were_joined() -> None:
         for lot, change in changes_by(moves_of(events_of(part))).items():
             lots[lot].change(change)
     assert np.array_equal(ReadyLots(lots).features(whole).values, shipment_features(whole, whole).values)
+
+
+def test_moves_that_come_and_go_for_ever_need_no_more_room() -> None:
+    rows = np.array([[0, 1_750_000_000, 1, 0, 0, 0], [1, 1_750_100_000, 1, 0, 1, 0]])
+    stays, comes = moves_of(events_of(rows[:1])), moves_of(events_of(rows[1:]))
+    lot = LotMoves(columns_of(stays))
+    room = len(lot._places)
+    for _ in range(2 * room):
+        lot.change(columns_of(comes))
+        assert lot._sizes[N_PLACES] <= len(lot._places) == room, "a number beyond the room is written where it lies"
+        lot.change(columns_of(comes) * [1, 1, 1, 1, 1, 1, -1, 1])
+    assert np.array_equal(lot.columns(), columns_of(stays))
