@@ -20,7 +20,7 @@ from barcode_pipeline.compiled import compiled
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.files import remove_leftovers, written_beside
 from barcode_pipeline.events.formats import FORMAT_VERSION
-from barcode_pipeline.events.text import dictionary_array, dictionary_codes, only_used_words
+from barcode_pipeline.events.text import dictionary_array, dictionary_codes, in_one_piece, only_used_words
 from barcode_pipeline.events.times import date_text, day_number, order_by_day
 
 _VERSION_KEY = b"barcode_pipeline.format"
@@ -194,7 +194,7 @@ def one_chunk(table: pa.Table) -> pa.Table:
 def _one_piece(column: pa.ChunkedArray) -> pa.Array:
     if pa.types.is_dictionary(column.type):
         return dictionary_array(column)
-    return column.combine_chunks()
+    return in_one_piece(column)
 
 
 def _by_day(table: pa.Table, day_of_row: np.ndarray, days: np.ndarray) -> tuple[pa.Table, np.ndarray]:

@@ -53,12 +53,15 @@ def plain_integers(column: pa.DictionaryArray) -> pa.DictionaryArray:
     return map_dictionary(column, pc.replace_substring_regex(words, r"^([+-]?[0-9]+)\.0*$", r"\1"))
 
 
+def in_one_piece(column: pa.ChunkedArray) -> pa.Array:
+    """A column as one array; `combine_chunks` copies a single chunk too."""
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays([pa.array([], column.type), *column.chunks])
+
+
 def decode(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     """A dictionary column as one array of plain strings."""
     if isinstance(column, pa.ChunkedArray):
-        column = column.combine_chunks()
-    if isinstance(column, pa.ChunkedArray):
-        column = pa.concat_arrays(column.chunks)
+        column = in_one_piece(column)
     return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
 
 
@@ -67,9 +70,7 @@ def dictionary_array(column: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray:
     if isinstance(column, pa.ChunkedArray):
         if column.num_chunks > 1 and pa.types.is_dictionary(column.type):
             return _in_one_dictionary(column.chunks)
-        column = column.combine_chunks()
-        if isinstance(column, pa.ChunkedArray):
-            column = column.chunk(0) if column.num_chunks else pa.array([], column.type)
+        column = in_one_piece(column)
     return column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
 
 
