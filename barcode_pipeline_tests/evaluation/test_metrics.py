@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, confusion_matrix, f1_score
 
 from barcode_pipeline.evaluation.headline import find_row
-from barcode_pipeline.evaluation.metrics import ROW_COLUMNS, Detections, EvaluationEvents, Row, evaluate
+from barcode_pipeline.evaluation.metrics import ROW_COLUMNS, SAMPLES, Detections, EvaluationEvents, Row, evaluate
 from barcode_pipeline.evaluation.resampling import FIGURES, NEEDS_POSITIVES
 from barcode_pipeline.events.formats import LABELS
 from barcode_pipeline_tests.evaluation.fakes import made_up_detector, made_up_events, rules_as_detector
@@ -208,6 +208,22 @@ def test_same_seed_same_rows_and_order_does_not_matter() -> None:
     again = evaluate(other, [Detections("lstm", said.probability[shuffled], said.alert[shuffled])], 30, 5)
     for row, same in zip(rows, again, strict=True):
         assert row == pytest.approx(same)
+
+
+def test_macro_rows_keep_the_samples_of_their_interval_where_asked() -> None:
+    events = made_up_events()
+    said = made_up_detector(events, "lstm", 4.0)
+    double = Detections("again", said.probability, said.alert)
+    rows = evaluate(events, [said, double], 30, 5, keep_samples=True)
+    kept = [row for row in rows if SAMPLES in row]
+    assert {row["label"] for row in kept} == {"macro"} and len(kept) == sum(row["label"] == "macro" for row in rows)
+    for row in kept:
+        if row["pr_auc_low"] is not None:
+            bounds = np.nanpercentile(row[SAMPLES], [2.5, 97.5])
+            assert tuple(bounds) == pytest.approx((row["pr_auc_low"], row["pr_auc_high"]))
+    one, other = ([row[SAMPLES] for row in kept if row["model"] == model] for model in ("lstm", "again"))
+    np.testing.assert_array_equal(one, other)  # the same lots for all detectors
+    assert all(SAMPLES not in row for row in evaluate(events, [said], 30, 5))
 
 
 def test_wrong_shapes_are_refused() -> None:

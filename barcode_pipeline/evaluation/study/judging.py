@@ -11,6 +11,7 @@ from scipy.special import expit, logit
 
 from barcode_pipeline.evaluation.metrics import (
     HELD_OUT_LOTS_ALL_DATES,
+    SAMPLES,
     Detections,
     EvaluationEvents,
     Row,
@@ -35,11 +36,13 @@ _BOUND = 1e-7
 class Detail:
     """Which rows are kept. strata: whether other strata than held-out lots of all dates have their macro and any.
     labels: whether every label has rows, else macro and any alone. visible: whether variants that rules see have rows
-    of their own; the others always have. replicates: of the bootstrap."""
+    of their own; the others always have. samples: whether PR-AUC over all variants keeps its samples (`SAMPLES`), to
+    compare arms by. replicates: of the bootstrap."""
 
     strata: bool = False
     labels: bool = False
     visible: bool = False
+    samples: bool = False
     replicates: int = 200
 
 
@@ -59,7 +62,8 @@ def judge(arm: Arm, fitted: Sequence[Fitted], world: OpenWorld, detail: Detail) 
     said = says(arm, fitted, world, evaluated)
     detections = [Detections(arm.row_model, said.probability, said.alert)]
     events = _evaluation_events(world, strata, evaluated)
-    rows = [row for row in evaluate(events, detections, detail.replicates, world.seed) if _kept(row, detail)]
+    all_rows = evaluate(events, detections, detail.replicates, world.seed, detail.samples)
+    rows = [row for row in all_rows if _kept(row, detail)]
     if world.truth is not None:
         variant = world.truth.variant[evaluated]
         made = evaluate_variants(
@@ -152,8 +156,18 @@ def compact(row: Row) -> Row:
             continue
         if name == "note" and value is None:
             continue
+        if name == SAMPLES:
+            if is_headline(row):
+                kept[name] = [round(one, 4) for one in value]
+            continue
         kept[name] = round(value, 4) if isinstance(value, float) else value
     return kept
+
+
+def is_headline(row: Row) -> bool:
+    """Whether the row holds PR-AUC over all variants against truth, over held-out lots of all dates."""
+    keys = ("label", "variants", "reference", "stratum")
+    return tuple(row[key] for key in keys) == ("macro", "all", "truth", HELD_OUT_LOTS_ALL_DATES)
 
 
 def _kept(row: Row, detail: Detail) -> bool:

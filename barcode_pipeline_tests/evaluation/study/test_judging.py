@@ -89,3 +89,13 @@ def test_rows_are_kept_small_and_nothing_of_the_form_is_lost(label: str, kept: s
     assert found["recall"] == 0.1235 and found["f1"] is None
     assert {name for name in found if name.endswith("_low")} == kept
     assert "note" not in found
+
+
+def test_samples_are_kept_of_the_headline_alone() -> None:
+    row = {
+        "label": "macro", "variants": "all", "reference": "truth", "stratum": HELD_OUT_LOTS_ALL_DATES,
+        "pr_auc_samples": [0.123456, 0.5],
+    }  # fmt: skip
+    assert compact(row)["pr_auc_samples"] == [0.1235, 0.5]
+    for other in ({"variants": "rule_visible"}, {"reference": "rules"}, {"stratum": "held_out_lots"}):
+        assert "pr_auc_samples" not in compact({**row, **other})
