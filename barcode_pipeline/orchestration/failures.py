@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-import atexit
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import dagster as dg
 
-from barcode_pipeline.errors import UserError
+# No public exception ends a step without a stack trace. These two carry errors over from other processes, and Dagster
+# shows what they carry as it is.
+from dagster._core.errors import DagsterUserCodeProcessError
+from dagster._utils.error import SerializableErrorInfo
 
-_BEFORE_A_SENTENCE = "dagster._core.definitions.events.Failure: "
+from barcode_pipeline.errors import UserError
 
 
 @contextmanager
 def told_in_one_sentence() -> Iterator[None]:
-    """End the step with the sentence of a `UserError`; trying again would end the same way."""
+    """End the step with the sentence of a `UserError`, no stack trace around it."""
     try:
         yield
     except UserError as error:
-        # On the terminal Dagster buries the sentence under stack traces: there it is said once more at the end.
-        if Path(sys.argv[0]).name == "dagster" and sys.argv[1:3] == ["asset", "materialize"]:
-            atexit.register(print, f"\n{error}", file=sys.stderr)
-        raise dg.Failure(description=str(error), allow_retries=False) from None
+        sentence = SerializableErrorInfo(str(error), stack=[], cls_name=None)
+        raise DagsterUserCodeProcessError(str(error), user_code_process_error_infos=[sentence]) from None
 
 
 def sentence_of(event: dg.DagsterEvent) -> str:
-    """What a step that failed says, without what Dagster puts before it."""
+    """What a step that failed says, the last of its causes."""
     error = event.step_failure_data.error
     while error and error.cause:
         error = error.cause
-    return error.message.strip().removeprefix(_BEFORE_A_SENTENCE) if error else "failed"
+    return error.message.strip() if error else "failed"

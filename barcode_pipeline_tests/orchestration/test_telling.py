@@ -8,6 +8,8 @@ import dagster as dg
 import pytest
 
 from barcode_pipeline.definitions import build_definitions
+from barcode_pipeline.errors import UserError
+from barcode_pipeline.orchestration.failures import told_in_one_sentence
 from barcode_pipeline.orchestration.jobs import nightly
 from barcode_pipeline.orchestration.resources import WorkspaceResource
 from barcode_pipeline.orchestration.telling import failed_nights, late_night, messages
@@ -38,7 +40,8 @@ def test_a_failed_night_is_told_of(root: Path) -> None:
 
         @dg.op
         def merge() -> None:
-            raise dg.Failure("There are no rows.", allow_retries=False)
+            with told_in_one_sentence():
+                raise UserError("There are no rows.")
 
         @dg.job(name=nightly.name)
         def night() -> None:

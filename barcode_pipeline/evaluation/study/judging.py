@@ -36,13 +36,12 @@ _BOUND = 1e-7
 class Detail:
     """Which rows are kept. strata: whether other strata than held-out lots of all dates have their macro and any.
     labels: whether every label has rows, else macro and any alone. visible: whether variants that rules see have rows
-    of their own; the others always have. samples: whether PR-AUC over all variants keeps its samples (`SAMPLES`), to
-    compare arms by. replicates: of the bootstrap."""
+    of their own (the others always have), and PR-AUC over all variants keeps its samples (`SAMPLES`), to compare arms
+    by. replicates: of the bootstrap."""
 
     strata: bool = False
     labels: bool = False
     visible: bool = False
-    samples: bool = False
     replicates: int = 200
 
 
@@ -62,7 +61,7 @@ def judge(arm: Arm, fitted: Sequence[Fitted], world: OpenWorld, detail: Detail) 
     said = says(arm, fitted, world, evaluated)
     detections = [Detections(arm.row_model, said.probability, said.alert)]
     events = _evaluation_events(world, strata, evaluated)
-    all_rows = evaluate(events, detections, detail.replicates, world.seed, detail.samples)
+    all_rows = evaluate(events, detections, detail.replicates, world.seed, detail.visible)
     rows = [row for row in all_rows if _kept(row, detail)]
     if world.truth is not None:
         variant = world.truth.variant[evaluated]

@@ -112,7 +112,7 @@ def questions(configuration: Configuration) -> tuple[Question, ...]:
             "One model per seed, taught in the default world, judged unchanged in every world.",
             main_arms(fit),
             WORLDS,
-            detail=Detail(strata=True, labels=True, visible=True, samples=True),
+            detail=Detail(strata=True, labels=True, visible=True),
             large=True,
         ),
         Question(
@@ -315,9 +315,7 @@ def plan(
                     judged = WorldKey(name, seed, events or sizes.get(name, EVENTS))
                     taught_name = question.taught_in or name
                     taught = WorldKey(taught_name, seed, events or sizes.get(taught_name, EVENTS))
-                    detail = question.detail
-                    if name != DEFAULT:
-                        detail = replace(detail, visible=False, samples=False)
+                    detail = replace(question.detail, visible=question.detail.visible and name == DEFAULT)
                     cells.append(Cell(question.name, arm, taught, judged, detail))
     return cells
 
@@ -338,7 +336,7 @@ def quick_plan(configuration: Configuration, seeds: Sequence[int], events: int) 
     cells = []
     for seed in seeds:
         default = WorldKey(DEFAULT, seed, events)
-        detail = Detail(strata=True, labels=True, visible=True, samples=True, replicates=20)
+        detail = Detail(strata=True, labels=True, visible=True, replicates=20)
         for world in (default, WorldKey("missed_10", seed, events)):
             cells += [Cell("main", arm, default, world, detail) for arm in main]
         few = Detail(replicates=20)
@@ -351,7 +349,7 @@ def quick_plan(configuration: Configuration, seeds: Sequence[int], events: int) 
 
 def own_plan(configuration: Configuration, seeds: Sequence[int], world: WorldKey) -> list[Cell]:
     """The main question on a user's own files: taught on their training lots, judged on those held out."""
-    detail = Detail(strata=True, labels=True, visible=True, samples=True)
+    detail = Detail(strata=True, labels=True, visible=True)
     keys = [replace(world, seed=seed) for seed in seeds]
     return [Cell("main", arm, key, key, detail) for key in keys for arm in main_arms(in_service(configuration))]
 
