@@ -17,7 +17,13 @@ from barcode_pipeline.events.formats import LABELS
 from barcode_pipeline.models.budgets import BUDGET
 from barcode_pipeline.models.training_settings import TrainingSettings
 from barcode_pipeline.rules.settings import RuleSettings
-from barcode_pipeline.teachers.planting.settings import LEFT_OUT, OrdinaryNoise, PlantingSettings
+from barcode_pipeline.teachers.planting.settings import (
+    FEWEST_COPIES,
+    LEFT_OUT,
+    MOST_COPIES,
+    OrdinaryNoise,
+    PlantingSettings,
+)
 
 CONFIGURATION_FILE = "configuration.toml"
 
@@ -116,7 +122,7 @@ class TrainingSection(_Section):
 
 class PlantingSection(_Section):
     share: float = Field(default=0.1, gt=0, le=0.5)
-    copies: int = Field(default=2, ge=1, le=20)
+    events: int = Field(default=800_000, ge=0)
     passes: int = Field(default=3, ge=1, le=5)
     search_share: float = Field(default=0.4, gt=0, le=0.5)
     search_epochs: int = Field(default=6, ge=1)
@@ -127,15 +133,15 @@ class PlantingSection(_Section):
     # The families are checked where they are known, when the planter is asked for.
     leave_out: Annotated[tuple[str, ...], Field(strict=False)] = LEFT_OUT
 
-    def settings(self) -> PlantingSettings:
-        """What the planter takes."""
-        return PlantingSettings(
-            self.share, self.copies, self.leave_out, self.base_rate, OrdinaryNoise(missed_reads=self.missed_reads)
-        )
+    def settings(self, events: int) -> PlantingSettings:
+        """What the planter takes for a training set of so many events."""
+        copies = min(max(round(self.events / max(events, 1)), FEWEST_COPIES), MOST_COPIES)
+        noise = OrdinaryNoise(missed_reads=self.missed_reads)
+        return PlantingSettings(self.share, copies, self.leave_out, self.base_rate, noise)
 
     def search_settings(self) -> PlantingSettings:
         """What it takes for a model that is only to search for suspects."""
-        return replace(self.settings(), share=self.search_share, copies=1)
+        return replace(self.settings(0), share=self.search_share, copies=1)
 
 
 class ScoringSection(_Section):

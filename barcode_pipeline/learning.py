@@ -80,7 +80,7 @@ def material_of(workspace: Workspace, training_set: TrainingSet) -> Material:
         lambda: _events_of(workspace, training_set),
         workspace.reference,
         configuration.rules.settings(),
-        configuration.planting.settings(),
+        configuration.planting.settings(len(training_set)),
         configuration.training.seed,
     )
 

@@ -146,7 +146,7 @@ def test_planted_anomalies_teach_after_a_search(copy_of_project):
     configuration = configuration.model_copy(
         update={
             "training": configuration.training.model_copy(update={"teachers": ("planted",)}),
-            "planting": configuration.planting.model_copy(update={"passes": 2, "copies": 1, "share": 0.3}),
+            "planting": configuration.planting.model_copy(update={"passes": 2, "events": 0, "share": 0.3}),
         }
     )
     place = replace(copy_of_project, configuration=configuration)

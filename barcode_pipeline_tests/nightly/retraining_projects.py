@@ -23,7 +23,7 @@ from barcode_pipeline.workspace import Workspace
 CONFIGURATION = Configuration.model_validate(
     {
         "model": {"width": 32},
-        "planting": {"passes": 1},
+        "planting": {"passes": 1, "events": 0},
         "evaluation": {"bootstrap_replicates": 100, "suspicious_epcs": 3, "review_questions": 5},
         "nightly": {"live_events": 20_000, "replay_events": 10_000, "questions": 6000},
     }

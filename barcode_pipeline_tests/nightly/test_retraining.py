@@ -27,6 +27,7 @@ from barcode_pipeline.retraining import make_training_set, needs_full_training, 
 from barcode_pipeline.sequences.split import HELD_OUT_LOTS, KNOWN_LOTS, TRAIN, VALIDATION
 from barcode_pipeline.sequences.training_set import newest_training_set, read_training_set
 from barcode_pipeline.simulator import World
+from barcode_pipeline.teachers.planting.settings import FEWEST_COPIES
 from barcode_pipeline.teachers.teacher import NO_ROW
 from barcode_pipeline.training_events import events_of, rule_scores_of
 from barcode_pipeline.workspace import Workspace
@@ -87,7 +88,7 @@ def test_the_newest_days_judge_and_teach_nothing(project: Workspace) -> None:
     champion, _ = ModelRegistry(project.models).load_in_service()
     assert cut_of(champion) == window.first_second
     lesson, material = night_lesson(project, champion, night_set)
-    assert material.planting.copies == project.configuration.planting.copies, "there is room for all"
+    assert material.planting.copies == FEWEST_COPIES, "there is room for all"
     used = lesson.row[((lesson.train > 0) | (lesson.validation > 0)) & (lesson.row != NO_ROW)]
     assert set(part[used].tolist()) == {TRAIN, VALIDATION}
     assert lesson.targets[lesson.train > 0].any(axis=0).all(), "every label is taught"
@@ -126,7 +127,7 @@ def test_what_is_read_has_a_bound(project: Workspace) -> None:
     champion, _ = ModelRegistry(small.models).load_in_service()
     lesson, material = night_lesson(small, champion, read_training_set(small.night_training))
     assert lesson.journeys.with_any(lesson.train > 0).sum() == 40
-    assert material.planting.copies == 1 < project.configuration.planting.copies, "more would be thinned out"
+    assert material.planting.copies == 1 < FEWEST_COPIES, "more would be thinned out"
 
 
 def test_verdicts_on_other_lots_are_taught_too(project: Workspace) -> None:

@@ -19,6 +19,9 @@ CONFIGURATION = """
 epochs = 2
 device = "cpu"
 
+[planting]
+events = 0
+
 [evaluation]
 bootstrap_replicates = 20
 suspicious_epcs = 3

@@ -79,8 +79,11 @@ class Question:
     by_name: bool = False
 
 
-def in_service(configuration: Configuration) -> Fit:
-    """The LSTM as the configuration has it, by the teachers that it names; verdicts have questions of their own."""
+def in_service(configuration: Configuration, events: int = LARGE_EVENTS[DEFAULT]) -> Fit:
+    """The LSTM as the configuration has it, by the teachers that it names; verdicts have questions of their own.
+
+    events: of the world that it is taught in.
+    """
     model, training, planting = configuration.model, configuration.training, configuration.planting
     lstm = Lstm(
         model.layers,
@@ -93,7 +96,7 @@ def in_service(configuration: Configuration) -> Fit:
     searcher = replace(lstm, training=replace(lstm.training, epochs=min(training.epochs, planting.search_epochs)))
     teaching = Teaching(
         teachers,
-        planting.settings(),
+        planting.settings(events),
         planting.passes,
         searcher,
         planting.search_share,
@@ -103,14 +106,14 @@ def in_service(configuration: Configuration) -> Fit:
     return Fit(lstm, teaching)
 
 
-def questions(configuration: Configuration) -> tuple[Question, ...]:
-    """All questions, the main one first."""
-    fit = in_service(configuration)
+def questions(configuration: Configuration, events: int | None = None) -> tuple[Question, ...]:
+    """All questions, the main one first. events: of every world, instead of the plan's sizes."""
+    fit = in_service(configuration, events or EVENTS)
     return (
         Question(
             "main",
             "One model per seed, taught in the default world, judged unchanged in every world.",
-            main_arms(fit),
+            main_arms(in_service(configuration, events or LARGE_EVENTS[DEFAULT])),
             WORLDS,
             detail=Detail(strata=True, labels=True, visible=True),
             large=True,
@@ -219,7 +222,7 @@ def _teacher_arms(fit: Fit) -> tuple[Arm, ...]:
         arm("planted_without_dropped_reads", replace(planted, planting=quiet)),
         *(
             arm(f"planted_in_{one}_copies", replace(planted, planting=replace(planting, copies=one)))
-            for one in (1, 2, 4)
+            for one in (1, 2, 4, 8)
         ),
         *(arm(f"planted_share_{one}", replace(planted, planting=replace(planting, share=one))) for one in (0.05, 0.2)),
     )
@@ -304,7 +307,7 @@ def plan(
     _check_worlds(worlds)
     cells = []
     for seed in seeds:
-        for question in questions(configuration):
+        for question in questions(configuration, events):
             if question.by_name and not any(one.split("/")[0] == question.name for one in named):
                 continue
             sizes: Mapping[str, int] = LARGE_EVENTS if question.large else {}
@@ -322,7 +325,7 @@ def plan(
 
 def quick_plan(configuration: Configuration, seeds: Sequence[int], events: int) -> list[Cell]:
     """A tiny study that goes through every part once: a few arms, small worlds, short training."""
-    fit = in_service(configuration)
+    fit = in_service(configuration, events)
     lstm = replace(_lstm(fit), width=16, training=replace(_lstm(fit).training, epochs=2))
     short = Fit(lstm, replace(fit.teaching, teachers=("planted",), passes=2, searcher=lstm))
     main = tuple(
@@ -347,11 +350,12 @@ def quick_plan(configuration: Configuration, seeds: Sequence[int], events: int) 
     return cells
 
 
-def own_plan(configuration: Configuration, seeds: Sequence[int], world: WorldKey) -> list[Cell]:
-    """The main question on a user's own files: taught on their training lots, judged on those held out."""
+def own_plan(configuration: Configuration, seeds: Sequence[int], world: WorldKey, events: int) -> list[Cell]:
+    """The main question on a user's own files: taught on their training lots, judged on those held out. events: how
+    many they hold."""
     detail = Detail(strata=True, labels=True, visible=True)
     keys = [replace(world, seed=seed) for seed in seeds]
-    return [Cell("main", arm, key, key, detail) for key in keys for arm in main_arms(in_service(configuration))]
+    return [Cell("main", arm, key, key, detail) for key in keys for arm in main_arms(in_service(configuration, events))]
 
 
 def _peers(arm: Arm) -> list[Peer]:

@@ -14,9 +14,10 @@ from barcode_pipeline.evaluation.study.figures import headline
 from barcode_pipeline.evaluation.study.plan import WORKING_SEEDS, in_service, own_plan, plan, quick_plan
 from barcode_pipeline.evaluation.study.results import Results, ResultsFile
 from barcode_pipeline.evaluation.study.running import Session, run
-from barcode_pipeline.evaluation.study.worlds import OWN, WorldKey
+from barcode_pipeline.evaluation.study.worlds import OWN, WorldKey, prepare
 from barcode_pipeline.evaluation.study.write_up import write_study_page
 from barcode_pipeline.models.compute import Compute
+from barcode_pipeline.sequences.training_set import read_training_set
 from barcode_pipeline.workspace import Workspace
 
 Say = Callable[[str], None]
@@ -71,7 +72,7 @@ def make_study(workspace: Workspace, options: StudyOptions, say: Say = print) ->
         training = workspace.configuration.training
         compute = Compute.choose(training.device, training.precision)
         session = Session(place.work, workspace.configuration, compute, say)
-        cells = planned(workspace, options)
+        cells = planned(workspace, options, say)
         file.change(lambda now: now.model.update(plain_values(in_service(workspace.configuration))))
         results = run(cells, session.fingerprint, session.answer, file, session.close, options.again, say)
     write_study_page(place.page, results)
@@ -79,14 +80,16 @@ def make_study(workspace: Workspace, options: StudyOptions, say: Say = print) ->
     return results
 
 
-def planned(workspace: Workspace, options: StudyOptions) -> list[Cell]:
-    """The cells that the options ask for."""
+def planned(workspace: Workspace, options: StudyOptions, say: Say = print) -> list[Cell]:
+    """The cells that the options ask for. A user's own files are taken in: how many events they hold decides how they
+    are taught."""
     configuration = workspace.configuration
     if options.data is not None:
         if not options.data.is_dir():
             raise UserError(f"There is no folder {options.data}: DATA names one with raw, processed and truth.")
         key = WorldKey(OWN, 0, own=options.data.resolve())
-        cells = own_plan(configuration, options.seeds or (1,), key)
+        own = prepare(places(workspace, options).work / "worlds", key, configuration, say)
+        cells = own_plan(configuration, options.seeds or (1,), key, len(read_training_set(own.training)))
     elif options.quick:
         cells = quick_plan(configuration, options.seeds or (1,), options.events or QUICK_EVENTS)
     else:

@@ -8,6 +8,9 @@ LEFT_OUT = ("ahead",)
 """What arrives ahead of its shipment, in a time that a truck can make, is no jump by the rules' own meaning, and the
 first pallet of a batch does the same. Planted, it gave two thirds of all false alerts."""
 
+FEWEST_COPIES, MOST_COPIES = 2, 8
+"""How many times the journeys of a training set are planted upon: the fewer events it has, the more often."""
+
 
 @dataclass(frozen=True)
 class OrdinaryNoise:
@@ -31,7 +34,7 @@ class PlantingSettings:
     to which validation is weighted. noise: what is planted as ordinary."""
 
     share: float = 0.1
-    copies: int = 2
+    copies: int = FEWEST_COPIES
     leave_out: tuple[str, ...] = LEFT_OUT
     base_rate: float = 0.003
     noise: OrdinaryNoise = field(default_factory=OrdinaryNoise)

@@ -11,7 +11,7 @@ from barcode_pipeline.errors import UserError
 from barcode_pipeline.evaluation.study.arms import LIST, Arm, Asked, Decide, Fit, Lstm, Peer, Teaching, fingerprint
 from barcode_pipeline.evaluation.study.cells import cell_fingerprint
 from barcode_pipeline.evaluation.study.fitting import fit_fingerprint
-from barcode_pipeline.evaluation.study.plan import LEFT_OUT, LEFT_OUT_VISIBLE, in_service, plan, questions
+from barcode_pipeline.evaluation.study.plan import EVENTS, LEFT_OUT, LEFT_OUT_VISIBLE, in_service, plan, questions
 from barcode_pipeline.evaluation.study.worlds import world_fingerprint
 from barcode_pipeline.models.baselines.registry import BASELINES
 from barcode_pipeline.simulator.variants import VARIANTS
@@ -51,6 +51,15 @@ def test_all_peers_stand_in_the_main_question_with_the_same_teaching() -> None:
     assert set(main) == {"rules", "lstm", "lstm_rule_labels", "lstm_one_layer", *peers}
     taught = in_service(CONFIGURATION).teaching
     assert all(main[name].fits[0].teaching == taught for name in peers | {"lstm", "lstm_one_layer"})
+
+
+def test_little_worlds_are_planted_upon_as_often_as_training_does() -> None:
+    def copies(question: str, events: int | None = None) -> int:
+        asked = {one.name: one for one in questions(CONFIGURATION, events)}
+        return asked[question].arms[-1].fits[0].teaching.planting.copies
+
+    assert (copies("main"), copies("size")) == (2, CONFIGURATION.planting.settings(EVENTS).copies) == (2, 4)
+    assert copies("main", 100_000) == copies("size", 100_000) == 8
 
 
 def test_worlds_and_questions_can_be_asked_for() -> None:

@@ -103,7 +103,8 @@ def test_the_arm_in_service_is_what_training_puts_into_service(small_project: Sm
     changed = {"training": {"teachers": ["planted"], "epochs": 2, "seed": 3}, "model": {"width": 8}}
     workspace = Workspace(small_project.workspace.root, Configuration.model_validate(changed))
     world = OpenWorld(workspace, 3)
-    ours = Fitter(world, "world", tmp_path, Compute(), lambda _: None).fitted(in_service(workspace.configuration))
+    service = in_service(workspace.configuration, len(world.training_set))
+    ours = Fitter(world, "world", tmp_path, Compute(), lambda _: None).fitted(service)
     theirs, lesson = learn(workspace, material_of(workspace, world.training_set), 2, Compute(), lambda _: None)
     some, _ = lesson.journeys.select(np.arange(len(lesson.journeys.offsets) - 1) < 300)
     np.testing.assert_array_equal(ours.score(some), theirs.scores(some))
