@@ -122,7 +122,7 @@ class TrainingSection(_Section):
 
 class PlantingSection(_Section):
     share: float = Field(default=0.1, gt=0, le=0.5)
-    events: int = Field(default=800_000, ge=0)
+    events: int = Field(default=400_000, ge=0)
     passes: int = Field(default=3, ge=1, le=5)
     search_share: float = Field(default=0.4, gt=0, le=0.5)
     search_epochs: int = Field(default=6, ge=1)

@@ -143,7 +143,7 @@ def test_rules_are_given_their_settings_in_the_order_of_labels(tmp_path):
 
 def test_the_fewer_events_the_more_often_they_are_planted_upon():
     planting = Configuration().planting
-    copies = {events: planting.settings(events).copies for events in (0, 20_000, 100_000, 197_000, 920_000, 9_000_000)}
-    assert copies == {0: 8, 20_000: 8, 100_000: 8, 197_000: 4, 920_000: 2, 9_000_000: 2}
+    copies = {events: planting.settings(events).copies for events in (0, 20_000, 98_700, 150_000, 197_000, 920_000)}
+    assert copies == {0: 8, 20_000: 8, 98_700: 4, 150_000: 3, 197_000: 2, 920_000: 2}
     assert planting.search_settings().copies == 1
     assert planting.model_copy(update={"events": 0}).settings(100_000).copies == 2
