@@ -210,7 +210,8 @@ def verdict_ratio(listed: Mapping[int, float], drawn: Mapping[int, float]) -> fl
 
     Both curves by number of verdicts, with 0. Between two numbers the gain is held to grow with the logarithm; where
     the list has the gain at its first number already, that number counts. Where random verdicts bring nothing, the
-    first number at which the list brings anything. None where the list never gets there.
+    first number at which the list brings anything. 1, as many at the least, where it does not get there with as many;
+    None where fewer were asked for.
     """
     most = max(drawn, default=0)
     if most == 0 or 0 not in drawn or 0 not in listed:
@@ -226,7 +227,7 @@ def verdict_ratio(listed: Mapping[int, float], drawn: Mapping[int, float]) -> fl
             share = (wanted - gain_before) / (gain - gain_before)
             return math.exp(math.log(before) + share * (math.log(count) - math.log(before))) / most
         before, gain_before = count, gain
-    return None
+    return 1.0 if before >= most else None
 
 
 def _variants_found(cells: Cells) -> BySeed:

@@ -73,7 +73,8 @@ def test_verdicts_of_the_list_for_the_gain_of_random_ones() -> None:
     assert verdict_ratio({0: 0.1, 100: 0.3, 1000: 0.9}, drawn) == pytest.approx(100 / 5000)
     # Half the way in gain is half the way in the logarithm: the root of 100 × 1,000.
     assert verdict_ratio({0: 0.1, 100: 0.2, 1000: 0.4}, drawn) == pytest.approx((100 * 1000) ** 0.5 / 5000)
-    assert verdict_ratio({0: 0.1, 100: 0.2, 5000: 0.25}, drawn) is None
+    assert verdict_ratio({0: 0.1, 100: 0.2, 5000: 0.25}, drawn) == 1, "it does not get there"
+    assert verdict_ratio({0: 0.1, 100: 0.2}, drawn) is None, "nobody knows whether it would"
     assert verdict_ratio({0: 0.1, 100: 0.1, 300: 0.5}, {0: 0.1, 5000: 0.05}) == pytest.approx(100 / 5000, rel=0.01)
     assert verdict_ratio({}, drawn) is None
 
