@@ -24,6 +24,7 @@ CONFIGURATION = Configuration.model_validate(
     {
         "training": {"epochs": 3, "learning_rate": 0.01},
         "model": {"width": 32},
+        "planting": {"events": 0},
         "evaluation": {"bootstrap_replicates": 20, "suspicious_epcs": 6},
     }
 )

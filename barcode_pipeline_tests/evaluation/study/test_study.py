@@ -48,7 +48,7 @@ def rich_worlds() -> object:
 
 @pytest.fixture(scope="module")
 def studied(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, list[str]]:
-    workspace = Workspace(tmp_path_factory.mktemp("study"), Configuration())
+    workspace = Workspace(tmp_path_factory.mktemp("study"), Configuration.model_validate({"planting": {"events": 0}}))
     said: list[str] = []
     make_study(workspace, QUICK, said.append)
     return workspace, said
@@ -100,7 +100,11 @@ def test_rows_that_were_lost_come_back_the_same_from_kept_models(studied: tuple[
 
 def test_the_arm_in_service_is_what_training_puts_into_service(small_project: SmallProject, tmp_path: Path) -> None:
     """The study teaches by its own few lines, so that arms can differ; left as it is, the same model comes out."""
-    changed = {"training": {"teachers": ["planted"], "epochs": 2, "seed": 3}, "model": {"width": 8}}
+    changed = {
+        "training": {"teachers": ["planted"], "epochs": 2, "seed": 3},
+        "model": {"width": 8},
+        "planting": {"events": 15_000},  # three times
+    }
     workspace = Workspace(small_project.workspace.root, Configuration.model_validate(changed))
     world = OpenWorld(workspace, 3)
     service = in_service(workspace.configuration, len(world.training_set))
