@@ -73,7 +73,10 @@ def make_study(workspace: Workspace, options: StudyOptions, say: Say = print) ->
         compute = Compute.choose(training.device, training.precision)
         session = Session(place.work, workspace.configuration, compute, say)
         cells = planned(workspace, options, say)
-        file.change(lambda now: now.model.update(plain_values(in_service(workspace.configuration))))
+        # How often it is planted upon hangs on the world that it is taught in.
+        of_service = (cell.arm.fits[0] for cell in cells if (cell.question, cell.arm.name) == ("main", "lstm"))
+        service = next(of_service, in_service(workspace.configuration))
+        file.change(lambda now: now.model.update(plain_values(service)))
         results = run(cells, session.fingerprint, session.answer, file, session.close, options.again, say)
     write_study_page(place.page, results)
     say(f"results: {_shown(place.results)}; page: {_shown(place.page)}")
