@@ -17,8 +17,17 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from barcode_pipeline.alerts.rarity import lot_rarity, oddity
-from barcode_pipeline.alerts.review import DISAGREE, ODD, RARE, RARE_GROUP, UNSURE, ReviewList, near_copies, review_list
+from barcode_pipeline.alerts.rarity import lot_rarity
+from barcode_pipeline.alerts.review import (
+    DISAGREE,
+    RARE,
+    RARE_GROUP,
+    SUSPECTED,
+    UNSURE,
+    ReviewList,
+    near_copies,
+    review_list,
+)
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.files import written_beside
 from barcode_pipeline.events.formats import EVENT_SCHEMA, KEY_COLUMNS, LABELS
@@ -90,7 +99,6 @@ def review_of(
         count,
         seed,
         candidates=~np.isin(training_set.part, (HELD_OUT_LOTS, HELD_OUT_LOTS_EARLIER)),
-        odd=oddity(training_set.features, lot),
     )
     keys = table.take(pa.array(chosen.row))
     return _rows(chosen, keys, probabilities[chosen.row, chosen.label], thresholds, rules[chosen.row, chosen.label])
@@ -119,19 +127,20 @@ def _rows(
     return made
 
 
+_WORDS = {
+    SUSPECTED: "like a change at random, or little expected after what came before; nobody has found fault with it",
+    RARE: "rare for its lot, and nobody has found fault with it",
+    RARE_GROUP: "rare for its lot, together with the items beside it",
+}
+
+
 def _why(reason: int, probability: float, threshold: float, rule: bool) -> str:
     """The reason for asking, in words."""
     if reason == UNSURE:
         return f"the model is unsure: {probability:.1%}, and it alerts from {threshold:.1%}"
     if reason == DISAGREE:
         return f"the model says {probability:.1%}, the rules say {'yes' if rule else 'no'}"
-    if reason == RARE:
-        return "rare for its lot, and nobody has found fault with it"
-    if reason == RARE_GROUP:
-        return "rare for its lot, together with the items beside it"
-    if reason == ODD:
-        return "odd for its lot, and nobody has found fault with it"
-    return "unlikely after what came before"
+    return _WORDS[reason]
 
 
 def write_review(path: Path, rows: Sequence[dict[str, Any]]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from barcode_pipeline.corruption import train_corruption_detector
+from barcode_pipeline.corruption import learn_second_opinion
 from barcode_pipeline.events.files import written_beside
 from barcode_pipeline.feedback import judged_in
 from barcode_pipeline.models.compute import Compute
@@ -45,7 +45,7 @@ def learn(
     ordinary for the next. They are taught with many more planted anomalies and for a short time: each real one that
     hides among the ordinary then weighs little against them, and is not yet learnt by heart. Models of all shapes are
     given the same lesson: those that search have as many layers as the configuration says. Beside each stands a
-    detector of corruptions, which knows no family of anomalies.
+    second opinion, which knows no family of anomalies.
     """
     configuration = workspace.configuration
     names = teacher_names or configuration.training.teachers
@@ -55,15 +55,15 @@ def learn(
     material = material.with_suspects(judged.confirmed() & _taught(material))
     if PLANTED in names and configuration.planting.passes > 1:
         material = material.with_suspects(_suspects(workspace, material, names, teachers, compute, say))
-    settings, corruption = configuration.training.settings(), None
+    settings, second = configuration.training.settings(), None
     if PLANTED in names and configuration.planting.corruption_epochs:
         # Before the lesson of the others is in memory.
         epochs = configuration.planting.corruption_epochs
         shape = _architecture(workspace, layers)
-        corruption = train_corruption_detector(material, shape, settings, epochs, compute, say)
+        second = learn_second_opinion(material, shape, settings, epochs, compute, say)
     lesson = teach(teachers, material)
     model = train_on_lesson(workspace, material, names, lesson, layers, settings, compute, say)
-    return replace(model, corruption=corruption), lesson
+    return replace(model, second=second), lesson
 
 
 def _suspects(

@@ -54,12 +54,12 @@ def test_alerts_are_the_probabilities_that_reach_their_thresholds(small_project)
     assert alerts.any(), "a world without an alert tests nothing"
 
 
-def test_a_detector_of_corruptions_stands_beside_and_gives_no_alert(small_project):
+def test_a_second_opinion_stands_beside_and_gives_no_alert(small_project):
     workspace, model = small_project.workspace, small_project.trained.model
-    assert model.corruption is not None
+    assert model.second is not None
     training_set = read_training_set(workspace.training)
     journeys = JourneyFeatures(training_set.features, np.asarray(training_set.offsets))
-    alone = replace(model, corruption=None)
+    alone = replace(model, second=None)
     ours, theirs = model.probabilities(journeys), alone.probabilities(journeys)
     np.testing.assert_array_equal(model.calibration.alerts(ours), model.calibration.alerts(theirs))
     assert (ours >= theirs).all()
@@ -120,7 +120,7 @@ def test_scores_are_those_of_the_training_sets_journeys(small_project):
     training_set = read_training_set(workspace.training)
     journeys = JourneyFeatures(training_set.features, np.asarray(training_set.offsets))
     scores = numbers_of(workspace.scores.read(small_project.days), PROBABILITIES)
-    # As it is in service: what the detector of corruptions lifts hangs on the thresholds.
+    # As it is in service: what the second opinion lifts hangs on the thresholds.
     in_service = small_project.trained.model.at_budget(workspace.configuration.scoring.false_alerts_per_10k)
     expected = in_service.probabilities(journeys)
     np.testing.assert_allclose(scores[training_set.source], expected, atol=1e-5)

@@ -71,18 +71,6 @@ def lot_rarity(features: np.ndarray, lot: np.ndarray) -> np.ndarray:
     return out
 
 
-def oddity(features: np.ndarray, lot: np.ndarray) -> np.ndarray:
-    """How odd an event is for its lot and step in whatever way, (N,) float32: the sum of its three greatest surprises
-    over all features. It finds what no label's features were chosen for."""
-    group = step_of_lot(features, lot)
-    greatest = np.zeros((3, len(features)), dtype=np.float32)
-    for column in range(features.shape[1]):
-        found = surprise_in_group(features[:, column], group)
-        for place in range(len(greatest)):
-            greatest[place], found = np.maximum(greatest[place], found), np.minimum(greatest[place], found)
-    return greatest.sum(axis=0)
-
-
 def step_of_lot(features: np.ndarray, lot: np.ndarray) -> np.ndarray:
     """A number per lot and step, (N,) int64, from 0 on without gaps."""
     bits = np.asarray(features[:, _STEPS]) > 0

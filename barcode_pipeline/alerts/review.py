@@ -13,11 +13,14 @@ import pandas as pd
 from scipy.special import logit
 
 from barcode_pipeline.events.formats import LABELS
+from barcode_pipeline.models.second_opinion import CEILING
 
-REASONS = ("unsure", "disagree", "rare", "rare_group", "odd", "unlikely")
-"""The model is near its threshold; rules and model disagree; rare for its lot in what the label is about; items that
-travel together are; odd in any other way; an unlikely next event."""
-UNSURE, DISAGREE, RARE, RARE_GROUP, ODD, UNLIKELY = range(len(REASONS))
+REASONS = ("unsure", "disagree", "suspected", "rare", "rare_group")
+"""The model is near its threshold; rules and model disagree; the second opinion alone suspects it; rare for its lot in
+what the label is about; items that travel together are."""
+UNSURE, DISAGREE, SUSPECTED, RARE, RARE_GROUP = range(len(REASONS))
+TURNS = (UNSURE, DISAGREE, SUSPECTED, RARE, RARE_GROUP, SUSPECTED)
+"""What is asked for in turn. Most of what nobody knows is found by the second opinion."""
 GROUP = 5
 """Items that travel together and are judged by their mean rarity, from this many on: chance has no part in a mean,
 so a group stands out that is no rarer, item by item, than many others."""
@@ -47,28 +50,26 @@ def review_list(
     asked: np.ndarray,
     count: int,
     seed: int,
-    surprise: np.ndarray | None = None,
     candidates: np.ndarray | None = None,
-    odd: np.ndarray | None = None,
 ) -> ReviewList:
     """At most `count` questions, label by label and reason by reason in turn.
 
     probabilities, rule_labels, asked: (N, 5); asked: labels that have a verdict. thresholds: (5,). rarity: (N, 5) or
     (N,), `rarity.lot_rarity`. lot: (N,) int. copies: (N,) int, equal for near copies (`near_copies`), of which one is
-    asked about. surprise: (N,) of the next event, where a model tells it. candidates: (N,) bool, all by default. odd:
-    (N,), `rarity.oddity`. Of equal events the seed decides.
+    asked about. candidates: (N,) bool, all by default. Of equal events the seed decides.
     """
     groups = _Groups(copies, np.random.default_rng(seed).permutation(len(lot)))
     free = ~asked if candidates is None else ~asked & candidates[:, None]
     # A near copy of what has a verdict is answered.
     free &= ~groups.any(asked)
     rare = np.broadcast_to(rarity if rarity.ndim == 2 else rarity[:, None], probabilities.shape)
-    scores = _scores(probabilities, thresholds, rule_labels, rare, groups.mean_of_large(rare), odd, surprise)
-    queues = [
-        (label, reason, groups.best(np.where(free[:, label], score[:, label], -np.inf)))
+    scores = _scores(probabilities, thresholds, rule_labels, rare, groups.mean_of_large(rare))
+    best = {
+        (reason, label): groups.best(np.where(free[:, label], score[:, label], -np.inf))
         for reason, score in scores.items()
         for label in range(len(LABELS))
-    ]
+    }
+    queues = [(label, reason, best[reason, label]) for reason in TURNS for label in range(len(LABELS))]
     picked = _in_turn(queues, lot, groups.group, count)
     row, label, reason = (np.array([pick[place] for pick in picked], dtype=np.int64) for place in range(3))
     return ReviewList(row, label.astype(np.int8), reason.astype(np.int8))
@@ -89,8 +90,6 @@ def _scores(
     rule_labels: np.ndarray,
     rarity: np.ndarray,
     rarity_of_group: np.ndarray,
-    odd: np.ndarray | None,
-    surprise: np.ndarray | None,
 ) -> dict[int, np.ndarray]:
     """How much each reason speaks for asking, (N, 5) by reason; -inf where it does not at all."""
     probability = np.asarray(probabilities, dtype=np.float64)
@@ -101,18 +100,13 @@ def _scores(
     disagree[alerts == rule_labels] = -np.inf
     # What rules or model have found already is no longer unheard of.
     unheard = ~alerts & ~rule_labels
-    scores = {
+    return {
         UNSURE: unsure,
         DISAGREE: disagree,
+        SUSPECTED: np.where(unheard & (probability <= CEILING), probability, -np.inf),
         RARE: np.where(unheard & (rarity > 0), rarity, -np.inf),
         RARE_GROUP: np.where(unheard & (rarity_of_group > 0), rarity_of_group, -np.inf),
     }
-    # They say that something is wrong, not what: the label is the one by which the event is rarest.
-    rarest = (rarity.argmax(axis=1)[:, None] == np.arange(len(LABELS))) & unheard.all(axis=1, keepdims=True)
-    for reason, score in ((ODD, odd), (UNLIKELY, surprise)):
-        if score is not None:
-            scores[reason] = np.where(rarest & (score[:, None] > 0), score[:, None], -np.inf)
-    return scores
 
 
 class _Groups:

@@ -17,10 +17,11 @@ from barcode_pipeline.events.files import written_beside
 from barcode_pipeline.events.formats import FORMAT_VERSION, LABELS
 from barcode_pipeline.models.calibration import Calibration, calibrate, thresholds_carried_on
 from barcode_pipeline.models.compute import Compute
-from barcode_pipeline.models.lifting import lifted
+from barcode_pipeline.models.foresight import Foresight
 from barcode_pipeline.models.network import Architecture, SequenceNetwork
 from barcode_pipeline.models.ordinary import nothing_ordinary, ordinary_values
 from barcode_pipeline.models.passes import distinct_scoring_passes, distinct_training_passes
+from barcode_pipeline.models.second_opinion import POINTS, SecondOpinion, lifted
 from barcode_pipeline.models.training import Say, train_network
 from barcode_pipeline.models.training_settings import TrainingSettings
 from barcode_pipeline.sequences.features import FEATURE_NAMES, FEATURE_VERSION
@@ -35,8 +36,8 @@ class LstmModel:
 
     calibration: from validation. about: provenance (training span, data fingerprint, teacher, versions, history
     of training): plain values only. ordinary: what is ordinary for each step (`ordinary.ordinary_values`), against
-    which reasons are given. corruption: the detector of corruptions whose opinion is heard below the thresholds
-    (`lifting`), None where there is none; scores, alerts and reasons are the network's alone.
+    which reasons are given. second: the opinion that is heard below the thresholds (`second_opinion`), None where there
+    is none; scores, alerts and reasons are the network's alone.
     """
 
     network: SequenceNetwork
@@ -44,23 +45,29 @@ class LstmModel:
     about: dict[str, Any] = field(default_factory=dict)
     compute: Compute = field(default_factory=Compute)
     ordinary: np.ndarray = field(default_factory=nothing_ordinary)
-    corruption: LstmModel | None = None
+    second: SecondOpinion | None = None
+
+    @property
+    def networks(self) -> list[SequenceNetwork]:
+        """Those that read events: its own, and the second opinion's where there is one."""
+        return [self.network] if self.second is None else [self.network, self.second.network]
 
     def scores(self, journeys: JourneyFeatures) -> np.ndarray:
         """(N, 5) float32 log-odds of every event. The same passes are computed once."""
-        return _read_out([self.network], journeys, self.compute)[0]
+        return read_out([self.network], journeys, self.compute)[0]
 
     def probabilities(self, journeys: JourneyFeatures) -> np.ndarray:
-        """(N, 5) float32, calibrated, and lifted by what the detector of corruptions says."""
-        networks = [self.network] if self.corruption is None else [self.network, self.corruption.network]
-        return self.probabilities_of(*_read_out(networks, journeys, self.compute))
+        """(N, 5) float32, calibrated, and lifted by the second opinion."""
+        scores = read_out(self.networks, journeys, self.compute)
+        surprise = None if self.second is None else self.second.foresight.of_journeys(journeys)
+        return self.probabilities_of(scores, surprise)
 
-    def probabilities_of(self, scores: np.ndarray, of_corruption: np.ndarray | None = None) -> np.ndarray:
-        """(N, 5) float32 of the scores of both networks, (N, 5) each; of_corruption: None where there is no second."""
-        found = self.calibration.probabilities(scores)
-        if self.corruption is None or of_corruption is None:
+    def probabilities_of(self, scores: Sequence[np.ndarray], surprise: np.ndarray | None) -> np.ndarray:
+        """(N, 5) float32. scores: of each of `networks`, (N, 5). surprise: (N,), None without a second opinion."""
+        found = self.calibration.probabilities(scores[0])
+        if self.second is None or surprise is None:
             return found
-        return lifted(found, self.corruption.calibration.probabilities(of_corruption), self.calibration.threshold)
+        return lifted(found, self.second.suspicion(scores[1], surprise), self.calibration.threshold)
 
     @property
     def losses(self) -> tuple[float, float]:
@@ -74,7 +81,7 @@ class LstmModel:
         return replace(self, calibration=self.calibration.at_budget(budget))
 
 
-def _read_out(networks: Sequence[SequenceNetwork], journeys: JourneyFeatures, compute: Compute) -> list[np.ndarray]:
+def read_out(networks: Sequence[SequenceNetwork], journeys: JourneyFeatures, compute: Compute) -> list[np.ndarray]:
     """What each network says of every event, (N, 5) float32 each; they read windows of one length."""
     out = [np.zeros((len(journeys), len(LABELS)), dtype=np.float32) for _ in networks]
     ready = [network.to(compute.device).eval() for network in networks]
@@ -88,6 +95,52 @@ def _read_out(networks: Sequence[SequenceNetwork], journeys: JourneyFeatures, co
                 ]
                 found[passes.rows[read]] = torch.cat(parts).numpy()[inverse][read]
     return out
+
+
+def fit_network(
+    journeys: JourneyFeatures,
+    targets: np.ndarray,
+    weight: np.ndarray,
+    validation: np.ndarray,
+    architecture: Architecture,
+    settings: TrainingSettings,
+    compute: Compute,
+    checkpoint: Path | None = None,
+    say: Say = print,
+    start: SequenceNetwork | None = None,
+) -> tuple[SequenceNetwork, list[dict[str, float]]]:
+    """(a network that has learnt, a row of figures per epoch). Arguments as `train_lstm` has them."""
+    use, seen_in_validation = weight > 0, validation > 0
+    if not use.any() or not validation.any():
+        raise UserError(
+            "There are too few events to train on and to validate by: take in more data, or lower "
+            "split.validation_lots in configuration.toml."
+        )
+    training_passes = distinct_training_passes(journeys, targets, weight, architecture.longest)
+    validation_passes = distinct_training_passes(journeys, targets, validation, architecture.longest)
+    torch.manual_seed(settings.seed)
+    network = SequenceNetwork(architecture)
+    steps = [some.weights > 0 for some in training_passes]
+    if start is not None:
+        network.load_state_dict(start.state_dict())
+    else:
+        parts = list(zip(training_passes, steps, strict=True))
+        network.set_scaling(
+            np.concatenate([some.features[read] for some, read in parts]).astype(float),
+            np.concatenate([some.weights[read] for some, read in parts]).astype(float),
+        )
+        # Half a positive and half a negative more keep the rates off 0 and 1.
+        heavy = weight.astype(np.float64)
+        network.set_base_rates((heavy @ targets + 0.5) / (heavy.sum() + 1))
+    say(
+        f"training on {int(use.sum()):,} events, {sum(int(read.sum()) for read in steps):,} of them distinct, "
+        f"validating on {int(seen_in_validation.sum()):,}, on {compute.describe()}"
+    )
+    with compute.few_threads():
+        history = train_network(
+            network, training_passes, validation_passes, settings, compute, checkpoint, say, start is not None
+        )
+    return network, history
 
 
 def train_lstm(
@@ -106,40 +159,14 @@ def train_lstm(
 ) -> LstmModel:
     """Train, stop early and calibrate. weight, validation: (N,) float (or bool for 1 and 0), the weights of events in
     learning and in choosing. start: a model whose architecture, weights, scaling and thresholds are gone on from
-    (`thresholds_carried_on`); its detector of corruptions stays. real: journeys as they are and which of their events
+    (`thresholds_carried_on`); its second opinion stays. real: journeys as they are and which of their events
     `calibrate` looks at, where the targets are planted."""
-    use, seen_in_validation = weight > 0, validation > 0
-    if not use.any() or not validation.any():
-        raise UserError(
-            "There are too few events to train on and to validate by: take in more data, or lower "
-            "split.validation_lots in configuration.toml."
-        )
-    if start is not None:
-        architecture = start.network.architecture
-    training_passes = distinct_training_passes(journeys, targets, weight, architecture.longest)
-    validation_passes = distinct_training_passes(journeys, targets, validation, architecture.longest)
-    torch.manual_seed(settings.seed)
-    network = SequenceNetwork(architecture)
-    steps = [some.weights > 0 for some in training_passes]
-    if start is not None:
-        network.load_state_dict(start.network.state_dict())
-    else:
-        parts = list(zip(training_passes, steps, strict=True))
-        network.set_scaling(
-            np.concatenate([some.features[read] for some, read in parts]).astype(float),
-            np.concatenate([some.weights[read] for some, read in parts]).astype(float),
-        )
-        # Half a positive and half a negative more keep the rates off 0 and 1.
-        heavy = weight.astype(np.float64)
-        network.set_base_rates((heavy @ targets + 0.5) / (heavy.sum() + 1))
-    say(
-        f"training on {int(use.sum()):,} events, {sum(int(read.sum()) for read in steps):,} of them distinct, "
-        f"validating on {int(seen_in_validation.sum()):,}, on {compute.describe()}"
+    begun = None if start is None else start.network
+    architecture = architecture if begun is None else begun.architecture
+    network, history = fit_network(
+        journeys, targets, weight, validation, architecture, settings, compute, checkpoint, say, begun
     )
-    with compute.few_threads():
-        history = train_network(
-            network, training_passes, validation_passes, settings, compute, checkpoint, say, start is not None
-        )
+    use, seen_in_validation = weight > 0, validation > 0
     plain = LstmModel(network, Calibration(np.ones(5), np.zeros(5), np.full(5, 0.5)), {}, compute)
     chosen, rows = journeys.select(journeys.with_any(seen_in_validation))
     seen = seen_in_validation[rows]
@@ -160,8 +187,8 @@ def train_lstm(
         "versions": {"python": platform.python_version(), "torch": str(torch.__version__), "numpy": np.__version__},
     }
     usual = ordinary_values(journeys, targets, weight, settings.seed)
-    kept = None if start is None else start.corruption
-    return replace(plain, calibration=calibration, about=facts, ordinary=usual, corruption=kept)
+    kept = None if start is None else start.second
+    return replace(plain, calibration=calibration, about=facts, ordinary=usual, second=kept)
 
 
 def save_lstm(model: LstmModel, path: Path) -> None:
@@ -171,36 +198,59 @@ def save_lstm(model: LstmModel, path: Path) -> None:
         "feature_version": FEATURE_VERSION,
         "feature_names": list(FEATURE_NAMES),
         "labels": list(LABELS),
-        **_content(model),
+        **_network_content(model.network),
+        "calibration": {name: torch.from_numpy(value) for name, value in asdict(model.calibration).items()},
+        "ordinary": torch.from_numpy(model.ordinary),
+        "about": model.about,
         # No vocabulary is learnt: places and steps enter through what lies between events, not by name.
         "vocabularies": {},
-        "corruption": None if model.corruption is None else _content(model.corruption),
+        "second_opinion": None if model.second is None else _second_content(model.second),
     }
     with written_beside(path) as beside:
         torch.save(content, beside)
 
 
-def _content(model: LstmModel) -> dict[str, Any]:
+def _network_content(network: SequenceNetwork) -> dict[str, Any]:
+    weights = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
+    return {"architecture": asdict(network.architecture), "weights": weights}
+
+
+def _second_content(second: SecondOpinion) -> dict[str, Any]:
     return {
-        "architecture": asdict(model.network.architecture),
-        "weights": {name: tensor.cpu() for name, tensor in model.network.state_dict().items()},
-        "calibration": {name: torch.from_numpy(value) for name, value in asdict(model.calibration).items()},
-        "ordinary": torch.from_numpy(model.ordinary),
-        "about": model.about,
+        **_network_content(second.network),
+        "foresight": {name: torch.from_numpy(value) for name, value in asdict(second.foresight).items()},
+        "rarities": torch.from_numpy(second.rarities),
+        "depth": second.depth,
     }
 
 
-def _model_of(content: dict[str, Any], compute: Compute) -> LstmModel:
+def _network_of(content: dict[str, Any]) -> SequenceNetwork:
     network = SequenceNetwork(Architecture(**content["architecture"]))
     network.load_state_dict(content["weights"])
-    network.eval()
+    return network.eval()
+
+
+def _model_of(content: dict[str, Any], compute: Compute) -> LstmModel:
+    network = _network_of(content)
     calibration = Calibration(**{name: value.numpy() for name, value in content["calibration"].items()})
     about, ordinary = dict(content["about"]), content["ordinary"].numpy()
     if any(value.shape[-1:] != (len(LABELS),) for value in asdict(calibration).values()):
         raise ValueError("the calibration is not of five labels")
     if ordinary.shape != nothing_ordinary().shape:
         raise ValueError("what is ordinary is not of these features")
-    return LstmModel(network, calibration, about, compute, ordinary)
+    # Older files have none.
+    second = None if content.get("second_opinion") is None else _second_of(content["second_opinion"])
+    if second is not None and second.network.architecture.longest != network.architecture.longest:
+        raise ValueError("its networks read windows of other lengths")
+    return LstmModel(network, calibration, about, compute, ordinary, second)
+
+
+def _second_of(content: dict[str, Any]) -> SecondOpinion:
+    foresight = Foresight(**{name: value.numpy() for name, value in content["foresight"].items()})
+    rarities = content["rarities"].numpy()
+    if rarities.shape != (len(LABELS) + 1, POINTS) or not foresight.is_complete:
+        raise ValueError("the second opinion is not complete")
+    return SecondOpinion(_network_of(content), foresight, rarities, float(content["depth"]))
 
 
 def load_lstm(path: Path, compute: Compute | None = None) -> LstmModel:
@@ -227,14 +277,7 @@ def load_lstm(path: Path, compute: Compute | None = None) -> LstmModel:
                 "Train again with `barcode-pipeline train`."
             )
     try:
-        compute = compute or Compute()
-        model, second = _model_of(content, compute), content.get("corruption")  # older files say nothing of it
-        if second is None:
-            return model
-        corruption = _model_of(second, compute)
-        if corruption.network.architecture.longest != model.network.architecture.longest:
-            raise ValueError("its networks read windows of other lengths")
-        return replace(model, corruption=corruption)
+        return _model_of(content, compute or Compute())
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{path} is damaged ({reason}): train again, or restore the file.") from error

@@ -16,6 +16,7 @@ from barcode_pipeline.events.journeys import Events, Journeys
 from barcode_pipeline.events.places import Reference
 from barcode_pipeline.models.baselines.one_class_svm import OneClassSvm
 from barcode_pipeline.models.calibration import Calibration
+from barcode_pipeline.models.foresight import SYMBOLS, symbols_of
 from barcode_pipeline.models.lstm import LstmModel
 from barcode_pipeline.models.unique_rows import unique_rows
 from barcode_pipeline.rules.labels import score_followed
@@ -130,8 +131,10 @@ def judge(
         return out
     features = features_of(followed, settings.reference, rules.v_max, moves)
     if models.lstm is not None:
-        scores = last_scores(models.lstm, features.values, followed.travel.journeys, fresh)
-        probabilities = models.lstm.probabilities_of(*scores)
+        journeys = followed.travel.journeys
+        scores = last_scores(models.lstm, features.values, journeys, fresh)
+        surprise = last_surprises(models.lstm, features.values, journeys, fresh)
+        probabilities = models.lstm.probabilities_of(scores, surprise)
         out["lstm"], out["lstm_method"] = probabilities, BY_MODEL
         out["lstm_labels"] = label_bits(models.lstm.calibration.alerts(probabilities))
         _by_rules(out, "lstm", features.position[fresh] < settings.cold_start, TOO_EARLY)
@@ -151,9 +154,8 @@ def _by_rules(out: np.ndarray, name: str, chosen: np.ndarray, method: int) -> No
     out[f"{name}_method"][chosen] = method
 
 
-def last_scores(model: LstmModel, values: np.ndarray, journeys: Journeys, wanted: np.ndarray) -> np.ndarray:
-    """Log-odds of some events, each read out at the end of its window, (networks, W, 5) float32: the model's, and those
-    of its detector of corruptions where there is one.
+def last_scores(model: LstmModel, values: np.ndarray, journeys: Journeys, wanted: np.ndarray) -> list[np.ndarray]:
+    """Log-odds of some events by each of a model's networks, read out at the end of its window, (W, 5) float32 each.
 
     values: (N, F) features by row. journeys: all of them. wanted: (W,) rows. The windows of a journey's first L events
     are one pass; each later event has one of its own (`models.passes`). Passes are padded at the end, which a causal
@@ -172,9 +174,8 @@ def last_scores(model: LstmModel, values: np.ndarray, journeys: Journeys, wanted
     steps = at - begin
     lengths = np.zeros(len(begins), dtype=np.int64)
     np.maximum.at(lengths, passes, steps + 1)
-    both = [one.network for one in (model, model.corruption) if one is not None]
-    networks = [network.eval() if network.training else network for network in both]
-    out = np.empty((len(networks), len(wanted), 5), dtype=np.float32)
+    networks = [network.eval() if network.training else network for network in model.networks]
+    out = [np.empty((len(wanted), 5), dtype=np.float32) for _ in networks]
     by_length = np.argsort(lengths, kind="stable")
     done, many = 0, max(1, _STEPS_AT_ONCE // longest)
     rank = np.empty(len(begins), dtype=np.int64)
@@ -193,11 +194,26 @@ def last_scores(model: LstmModel, values: np.ndarray, journeys: Journeys, wanted
         inputs[: len(distinct)] = torch.from_numpy(distinct)
         here = np.flatnonzero((rank[passes] >= done) & (rank[passes] < done + len(some)))
         with torch.inference_mode():
-            for number, network in enumerate(networks):
+            for network, found in zip(networks, out, strict=True):
                 scores = network(inputs.to(model.compute.device)).cpu().numpy()[same]
-                out[number, here] = scores[rank[passes[here]] - done, steps[here]]
+                found[here] = scores[rank[passes[here]] - done, steps[here]]
         done += len(some)
     return out
+
+
+def last_surprises(model: LstmModel, values: np.ndarray, journeys: Journeys, wanted: np.ndarray) -> np.ndarray | None:
+    """(W,) float32, how surprising some events are after those before them; None without a second opinion. Arguments as
+    `last_scores` has them."""
+    if model.second is None:
+        return None
+    order, offsets = journeys.order, journeys.offsets
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    at = place[wanted]
+    follows = (at < offsets[-1]) & ~np.isin(at, offsets)
+    before = np.full(len(wanted), SYMBOLS)
+    before[follows] = symbols_of(values[order[at[follows] - 1]])
+    return model.second.foresight.of_symbols(symbols_of(values[wanted]), before)
 
 
 def batch_size(passes: int) -> int:

@@ -118,9 +118,8 @@ class ModelsInService:
 
     def _load_lstm(self, path: Path) -> LstmModel:
         model = load_lstm(path, self._compute)
-        for one in (model, model.corruption):
-            if one is not None:
-                one.network.to(self._compute.device).eval()
+        for network in model.networks:
+            network.to(self._compute.device).eval()
         found = model.probabilities(JourneyFeatures(np.zeros((2, len(FEATURE_NAMES)), np.float16), np.array([0, 2])))
         if not np.isfinite(found).all():
             raise UserError(f"{path} gives no numbers: train again, or restore the file.")

@@ -1,8 +1,8 @@
 """The teacher that repeats what investigators found out. Reading their verdicts is `events.verdicts`'.
 
 Verdicts override what other teachers say of the same label of the same event, and each judged event is learnt from
-once more in its real journey, with a weight that lets a few hundred matter beside hundreds of thousands. Verdicts on
-events of evaluation teach nothing.
+once more in its real journey, with a weight that lets a few hundred matter beside hundreds of thousands, however often
+the lesson holds each of these. Verdicts on events of evaluation teach nothing.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import numpy as np
 from barcode_pipeline.sequences.split import TRAIN, VALIDATION
 from barcode_pipeline.teachers.teacher import NO_ROW, NOT_PLANTED, Lesson, Material, added
 
-WEIGHT = 20.0
-"""Learning weight of a judged event; an ordinary one has 1."""
-VALIDATION_WEIGHT = 1.0
+WEIGHT = 10.0
+"""Learning weight of a judged event; all that the lesson has of an ordinary one weigh 1 together."""
+VALIDATION_WEIGHT = 0.5
+"""The same in validation."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Verdicts:
         if before is not None:
             _take_over(targets, before)
         targets = np.where(usable.judged, usable.holds, targets)
+        times = 1.0 if before is None else times_held(before)
         events = np.asarray(usable.judged.any(axis=1))
         journeys = material.journeys
         chosen, rows = journeys.select(journeys.with_any(events))
@@ -65,12 +67,19 @@ class Verdicts:
             Lesson(
                 chosen,
                 targets[rows],
-                np.where(events & (part == TRAIN), self.weight, 0)[rows].astype(np.float32),
-                np.where(events & (part == VALIDATION), self.validation_weight, 0)[rows].astype(np.float32),
+                np.where(events & (part == TRAIN), times * self.weight, 0)[rows].astype(np.float32),
+                np.where(events & (part == VALIDATION), times * self.validation_weight, 0)[rows].astype(np.float32),
                 rows,
                 np.full(len(rows), NOT_PLANTED, dtype=np.int16),
             ),
         )
+
+
+def times_held(lesson: Lesson) -> float:
+    """What all that a lesson has of an ordinary event weigh in learning, in the mean; 1 where it has none."""
+    real = (lesson.row != NO_ROW) & (lesson.family == NOT_PLANTED) & (lesson.train > 0)
+    events = np.count_nonzero(np.bincount(lesson.row[real]))
+    return float(lesson.train[real].sum()) / events if events else 1.0
 
 
 def amended(lesson: Lesson, verdicts: Judged) -> Lesson:

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from barcode_pipeline.alerts.rarity import ABOUT, lot_rarity, oddity, step_of_lot, surprise_in_group
+from barcode_pipeline.alerts.rarity import ABOUT, lot_rarity, step_of_lot, surprise_in_group
 from barcode_pipeline.events.formats import LABELS
 from barcode_pipeline.sequences.features import FEATURE_NAMES
 
@@ -84,15 +84,6 @@ def test_stays_are_no_travel_and_travel_no_stay():
     assert (rarity[~same_site, LABELS.index("evtOrderErr")] == 0).all()
     assert (rarity[same_site, LABELS.index("jump")] == 0).all()
     assert rarity[same_site, LABELS.index("evtOrderErr")].max() > 0
-
-
-def test_oddity_is_the_sum_of_the_three_greatest_surprises():
-    random = np.random.default_rng(2)
-    values = random.integers(0, 3, (200, len(FEATURE_NAMES))).astype(np.float16)
-    lot = random.integers(0, 2, 200)
-    group = step_of_lot(values, lot)
-    every = np.stack([surprise_in_group(values[:, column], group) for column in range(values.shape[1])], axis=1)
-    np.testing.assert_allclose(oddity(values, lot), np.sort(every, axis=1)[:, -3:].sum(axis=1), rtol=1e-5)
 
 
 def test_steps_of_lots_have_numbers_of_their_own():

@@ -22,7 +22,7 @@ from barcode_pipeline.models.baselines.next_event import NextEvent, surprises
 from barcode_pipeline.models.baselines.next_event_training import NextEventNetwork
 from barcode_pipeline.models.baselines.one_class_svm import OneClassSvm
 from barcode_pipeline.models.baselines.step_ngram import StepNgram
-from barcode_pipeline.models.baselines.steps import STEPS
+from barcode_pipeline.models.steps import STEPS
 from barcode_pipeline.sequences.journey_features import JourneyFeatures
 from barcode_pipeline_tests.models.journeys_by_hand import COLUMN, ORDINARY, journeys_of_steps, random_journeys
 

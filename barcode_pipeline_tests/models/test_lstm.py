@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.events.formats import FORMAT_VERSION, LABELS
 from barcode_pipeline.models.compute import Compute
-from barcode_pipeline.models.lifting import lifted
 from barcode_pipeline.models.lstm import load_lstm, save_lstm, train_lstm
 from barcode_pipeline.models.network import Architecture, SequenceNetwork
+from barcode_pipeline.models.second_opinion import lifted
 from barcode_pipeline.models.training_settings import TrainingSettings
 from barcode_pipeline.sequences.features import FEATURE_NAMES, FEATURE_VERSION
 from barcode_pipeline.sequences.journey_features import JourneyFeatures
 from barcode_pipeline_tests.models.journeys_by_hand import random_journeys
-from barcode_pipeline_tests.models.untrained import random_model, random_pair
+from barcode_pipeline_tests.models.untrained import random_model, random_pair, random_second
 
 WIDTH = len(FEATURE_NAMES)
 
@@ -114,13 +114,14 @@ def test_the_file_gives_the_same_scores(tmp_path_factory, some, longest, layers)
     np.testing.assert_array_equal(found.probabilities(some), model.probabilities(some))
 
 
-def test_a_detector_of_corruptions_lifts_probabilities_and_leaves_scores_and_alerts(tmp_path):
+def test_a_second_opinion_lifts_probabilities_and_leaves_scores_and_alerts(tmp_path):
     some, _ = random_journeys(4, 60)
     pair = random_pair(4)
-    alone = replace(pair, corruption=None)
+    alone, second = replace(pair, second=None), pair.second
     np.testing.assert_array_equal(pair.scores(some), alone.scores(some))
-    second = pair.corruption.probabilities(some)
-    expected = lifted(alone.probabilities(some), second, pair.calibration.threshold)
+    log_odds, surprise = replace(alone, network=second.network).scores(some), second.foresight.of_journeys(some)
+    suspicion = second.suspicion(log_odds, surprise)
+    expected = lifted(alone.probabilities(some), suspicion, pair.calibration.threshold)
     np.testing.assert_array_equal(pair.probabilities(some), expected)
     assert (expected > alone.probabilities(some)).mean() > 0.2, "hardly anything was lifted"
     alerts = pair.calibration.alerts
@@ -129,14 +130,26 @@ def test_a_detector_of_corruptions_lifts_probabilities_and_leaves_scores_and_ale
     np.testing.assert_array_equal(load_lstm(tmp_path / "model.pt").probabilities(some), expected)
 
 
-def test_a_file_of_before_there_were_detectors_of_corruptions_is_read(tmp_path):
-    changed_file(tmp_path / "model.pt", lambda content: content.pop("corruption"))
-    assert load_lstm(tmp_path / "model.pt").corruption is None
+def test_a_file_of_before_there_were_second_opinions_is_read(tmp_path):
+    changed_file(tmp_path / "model.pt", lambda content: content.pop("second_opinion"))
+    assert load_lstm(tmp_path / "model.pt").second is None
 
 
 def test_two_networks_that_read_other_windows_are_refused(tmp_path):
-    save_lstm(replace(random_pair(4), corruption=random_model(5, longest=7)), tmp_path / "model.pt")
+    save_lstm(replace(random_pair(4), second=random_second(5, longest=7)), tmp_path / "model.pt")
     with pytest.raises(UserError, match="windows of other lengths"):
+        load_lstm(tmp_path / "model.pt")
+
+
+@pytest.mark.parametrize("part", ["rarities", "place", "surprise"])
+def test_a_second_opinion_that_lacks_a_part_is_refused(tmp_path, part):
+    second = random_second(4)
+    if part == "rarities":
+        second = replace(second, rarities=second.rarities[:, 1:])
+    else:
+        second = replace(second, foresight=replace(second.foresight, **{part: getattr(second.foresight, part)[:-1]}))
+    save_lstm(replace(random_model(4), second=second), tmp_path / "model.pt")
+    with pytest.raises(UserError, match="second opinion is not complete"):
         load_lstm(tmp_path / "model.pt")
 
 

@@ -14,7 +14,7 @@ from barcode_pipeline.models.network import Architecture
 from barcode_pipeline.models.training_settings import TrainingSettings
 from barcode_pipeline.sequences.features import FEATURE_NAMES
 from barcode_pipeline_tests.models.journeys_by_hand import random_journeys
-from barcode_pipeline_tests.models.untrained import random_model
+from barcode_pipeline_tests.models.untrained import random_second
 
 ARCHITECTURE = Architecture(len(FEATURE_NAMES), 2, 8, 0.1, 10)
 SETTINGS = TrainingSettings(epochs=4, patience=4, batch_events=256, learning_rate=0.01, seed=5)
@@ -50,10 +50,10 @@ def test_it_begins_where_the_other_ended(data, first):
     assert not torch.equal(warm.network.head.weight, first.network.head.weight)
 
 
-def test_its_detector_of_corruptions_goes_on_as_it_is(data, first):
-    second = random_model(3, layers=1)
-    assert train(data, start=first).corruption is None
-    assert train(data, start=replace(first, corruption=second)).corruption is second
+def test_its_second_opinion_goes_on_as_it_is(data, first):
+    second = random_second(3)
+    assert train(data, start=first).second is None
+    assert train(data, start=replace(first, second=second)).second is second
 
 
 def test_the_model_gone_on_from_is_left_as_it_is(data, first):

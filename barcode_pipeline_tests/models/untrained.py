@@ -7,9 +7,12 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from barcode_pipeline.events.formats import LABELS
 from barcode_pipeline.models.calibration import Calibration
+from barcode_pipeline.models.foresight import SYMBOLS, Foresight
 from barcode_pipeline.models.lstm import LstmModel
 from barcode_pipeline.models.network import Architecture, SequenceNetwork
+from barcode_pipeline.models.second_opinion import POINTS, SecondOpinion
 from barcode_pipeline.sequences.features import FEATURE_NAMES
 
 WIDTH = len(FEATURE_NAMES)
@@ -27,8 +30,19 @@ def random_model(seed: int = 0, longest: int = 10, layers: int = 2) -> LstmModel
     return LstmModel(network, calibration, {"teacher": "rule_labels", "history": [{"epoch": 1}]})
 
 
+def random_second(seed: int = 0, longest: int = 10) -> SecondOpinion:
+    """Its network has one layer, and half of all symbols are known to its table."""
+    random = np.random.default_rng(seed)
+    known = random.permutation(SYMBOLS)[: SYMBOLS // 2]
+    place = np.full(SYMBOLS, len(known), dtype=np.int16)
+    place[known] = np.arange(len(known))
+    surprise = random.exponential(3.0, (len(known) + 2, len(known) + 1)).astype(np.float32)
+    rarities = np.sort(random.normal(size=(len(LABELS) + 1, POINTS)), axis=1)
+    return SecondOpinion(random_model(seed, longest, layers=1).network, Foresight(place, surprise), rarities, 9.0)
+
+
 def random_pair(seed: int = 0, longest: int = 10) -> LstmModel:
-    """With a detector of corruptions beside it, and so unsure of anything that most of its probabilities are lifted."""
+    """With a second opinion beside it, and so unsure of anything that most of its probabilities are lifted."""
     model = random_model(seed, longest)
     quiet = replace(model.calibration, offset=model.calibration.offset - 6)
-    return replace(model, calibration=quiet, corruption=random_model(seed + 1000, longest, layers=1))
+    return replace(model, calibration=quiet, second=random_second(seed + 1000, longest))

@@ -12,8 +12,8 @@ from barcode_pipeline.sequences.journey_features import JourneyFeatures
 from barcode_pipeline.sequences.split import PART_NAMES, TRAIN, VALIDATION
 from barcode_pipeline.sequences.training_set import TrainingSet
 from barcode_pipeline.teachers.rule_labels import RuleLabels
-from barcode_pipeline.teachers.teacher import NO_ROW, NOT_PLANTED, Lesson, Material, teach
-from barcode_pipeline.teachers.verdicts import Judged, Verdicts, amended
+from barcode_pipeline.teachers.teacher import NO_ROW, NOT_PLANTED, Lesson, Material, added, teach
+from barcode_pipeline.teachers.verdicts import WEIGHT, Judged, Verdicts, amended
 from barcode_pipeline_tests.rules.reference_rules import Site
 from barcode_pipeline_tests.worlds import reference
 
@@ -128,6 +128,17 @@ def test_labels_that_nobody_judged_are_taken_from_the_teacher_before():
     opinion = np.zeros((EVENTS, 5), dtype=bool)
     lesson = Verdicts(Judged(judged, judged), opinion=opinion).lesson(given_material, planted_on(given_material))
     assert lesson.targets[lesson.row == 50].tolist() == [[True, False, False, False, False]]
+
+
+@pytest.mark.parametrize("times", [1, 2, 4])
+def test_a_verdict_weighs_against_all_that_the_lesson_has_of_an_ordinary_event(times):
+    given_material, verdicts = material(), said()
+    before = once = RuleLabels().lesson(given_material)
+    for _ in range(times - 1):
+        before = added(before, once)
+    lesson = Verdicts(verdicts).lesson(given_material, before)
+    weighs = np.unique(lesson.train[len(before) :])
+    np.testing.assert_allclose(weighs, [0, WEIGHT * times])
 
 
 def test_without_verdicts_nothing_changes():

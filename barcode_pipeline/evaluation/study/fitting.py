@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
-from barcode_pipeline.corruption import train_corruption_detector
+from barcode_pipeline.corruption import learn_second_opinion
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.evaluation.study.arms import Fit, Lstm, Peer, Teaching, fingerprint
 from barcode_pipeline.evaluation.study.asking import verdicts_asked_for
@@ -28,9 +28,9 @@ from barcode_pipeline.models.baselines.registry import BASELINES
 from barcode_pipeline.models.baselines.search import search
 from barcode_pipeline.models.calibration import Calibration, calibrate
 from barcode_pipeline.models.compute import Compute
-from barcode_pipeline.models.lifting import lifted
-from barcode_pipeline.models.lstm import LstmModel, load_lstm, save_lstm, train_lstm
+from barcode_pipeline.models.lstm import LstmModel, load_lstm, read_out, save_lstm, train_lstm
 from barcode_pipeline.models.network import Architecture
+from barcode_pipeline.models.second_opinion import SecondOpinion, lifted
 from barcode_pipeline.sequences.features import FEATURE_NAMES, FEATURE_VERSION
 from barcode_pipeline.sequences.journey_features import JourneyFeatures
 from barcode_pipeline.sequences.shipments import SHIPMENT_FEATURES
@@ -42,7 +42,7 @@ from barcode_pipeline.teachers.verdicts import Judged, Verdicts
 
 Say = Callable[[str], None]
 
-FITTING_VERSION = 4
+FITTING_VERSION = 5
 """Raised when a change of code changes what the same fit comes to: models kept by an older one are not used."""
 
 _SHIPMENT_COLUMNS = np.array([FEATURE_NAMES.index(words[0]) for words in SHIPMENT_FEATURES])
@@ -58,8 +58,8 @@ Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 class Fitted:
     """A detector that has learnt. scores, targets, weights: of the validation events of its lesson, (V, 5), (V, 5)
     and (V,), for calibration and thresholds. real: (M, 5), scores of the real events of validation lots, none of
-    them where nothing is planted. seconds: of learning. facts: for the write-up. second: probabilities of the
-    detector of corruptions beside it, None where there is none. log_odds: whether scores are log-odds."""
+    them where nothing is planted. seconds: of learning. facts: for the write-up. second: suspicions of the
+    second opinion beside it, None where there is none. log_odds: whether scores are log-odds."""
 
     score: Scorer
     scores: np.ndarray
@@ -151,8 +151,8 @@ class Fitter:
             )
             if "planted" in fit.teaching.teachers and fit.teaching.corruption_epochs:
                 epochs, material = fit.teaching.corruption_epochs, self._material(fit)
-                second = train_corruption_detector(material, shape, settings, epochs, self.compute, self.say)
-                model = replace(model, corruption=second)
+                second = learn_second_opinion(material, shape, settings, epochs, self.compute, self.say)
+                model = replace(model, second=second)
             return model, {"epochs": len(model.about["history"])}
         self.say(f"learning {spec.name}")
         kind = _peer_class(spec.name)
@@ -252,8 +252,13 @@ def _scorer(detector: LstmModel | Baseline) -> Scorer:
 
 
 def _second(fit: Fit, detector: LstmModel | Baseline) -> Scorer | None:
-    corruption = detector.corruption if isinstance(detector, LstmModel) else None
-    return None if corruption is None else _seeing(fit, corruption.probabilities)
+    if not isinstance(detector, LstmModel) or detector.second is None:
+        return None
+    return _seeing(fit, partial(_suspicion, detector.second, detector.compute))
+
+
+def _suspicion(second: SecondOpinion, compute: Compute, journeys: JourneyFeatures) -> np.ndarray:
+    return second.suspicion(read_out([second.network], journeys, compute)[0], second.foresight.of_journeys(journeys))
 
 
 def _seeing(fit: Fit, score: Scorer) -> Scorer:

@@ -11,7 +11,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from barcode_pipeline.compiled import compiled
 from barcode_pipeline.models.baselines.baseline import Baseline, for_every_label
-from barcode_pipeline.models.baselines.steps import DIRECTIONS, LEVELS, read_steps
+from barcode_pipeline.models.steps import DIRECTIONS, LEVELS, read_steps
 from barcode_pipeline.models.unique_rows import unique_rows
 from barcode_pipeline.sequences.journey_features import JourneyFeatures
 

@@ -18,17 +18,12 @@ import numpy as np
 from barcode_pipeline.compiled import compiled, inlined
 from barcode_pipeline.models.baselines.baseline import Baseline, for_every_label, ordinary
 from barcode_pipeline.models.baselines.next_event_training import Training, train
-from barcode_pipeline.models.baselines.steps import STEPS, read_steps
 from barcode_pipeline.models.passes import lay_out
+from barcode_pipeline.models.steps import STEPS, TIMES, read_steps, read_times
 from barcode_pipeline.models.unique_rows import unique_rows
-from barcode_pipeline.sequences.features import FEATURE_NAMES
 from barcode_pipeline.sequences.journey_features import JourneyFeatures
 
-HOURS = (1 / 60, 1 / 6, 0.5, 2.0, 6.0, 12.0, 24.0, 48.0, 96.0, 192.0, 384.0)
-"""Where one range of times ends and the next begins."""
-_TIMES = len(HOURS) + 1
-_SYMBOLS = STEPS * _TIMES
-_LOG_HOURS = FEATURE_NAMES.index("log_hours_since_previous")
+_SYMBOLS = STEPS * TIMES
 _UNFORESEEN = 1e-4
 """Probability kept for events that training never saw where they come, shared evenly by all symbols."""
 
@@ -92,9 +87,8 @@ class NextEvent(Baseline):
         """(N,) int64, 0 to `_SYMBOLS` - 1."""
         step = read_steps(values).number()
         if not self.times:
-            return step * _TIMES
-        ends = (np.log1p(np.array(HOURS)) / 2).astype(np.float16)
-        return step * _TIMES + np.searchsorted(ends, np.asarray(values[:, _LOG_HOURS]), side="right")
+            return step * TIMES
+        return step * TIMES + read_times(values)
 
     def _numbered(self, journeys: JourneyFeatures, symbol: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(what came, what came before it), (N,) int32 each, as places in `symbol_`; after these one more for a symbol

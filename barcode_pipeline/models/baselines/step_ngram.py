@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from barcode_pipeline.models.baselines.baseline import Baseline, for_every_label, ordinary
-from barcode_pipeline.models.baselines.steps import STEPS, read_steps
+from barcode_pipeline.models.steps import STEPS, read_steps
 from barcode_pipeline.sequences.journey_features import JourneyFeatures
 
 _START = STEPS + 1
