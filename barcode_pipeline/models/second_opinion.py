@@ -65,7 +65,10 @@ class SecondOpinion:
 
 
 def rarities_of(log_odds: np.ndarray, surprise: np.ndarray) -> tuple[np.ndarray, float]:
-    """(`rarities`, `depth`) of a `SecondOpinion` by what is said of real events, anomalies among them: (N, 5), (N,)."""
+    """(`rarities`, `depth`) of a `SecondOpinion` by what is said of real events, anomalies among them: (N, 5), (N,).
+    Without any nothing is rare."""
+    if not len(surprise):
+        return np.zeros((len(LABELS) + 1, POINTS)), 0.0
     said = np.column_stack([log_odds, surprise]).astype(np.float64)
     depth = float(np.log(len(said) + 1))
     place = np.round(np.exp(-np.linspace(0.0, depth, POINTS)) * (len(said) + 1)).astype(np.int64) - 1

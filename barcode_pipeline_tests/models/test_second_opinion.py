@@ -63,6 +63,12 @@ def test_a_rarity_is_the_share_of_real_events_that_have_as_much():
     assert second.suspicion(np.full((1, 5), -1e9), np.array([-1e9])).max() == 0
 
 
+def test_without_real_events_nothing_is_suspected():
+    rarities, depth = rarities_of(np.zeros((0, 5)), np.zeros(0))
+    second = replace(random_second(5), rarities=rarities, depth=depth)
+    assert not second.suspicion(np.full((3, 5), 9.0), np.full(3, 9.0)).any()
+
+
 @given(st.integers(0, 4), arrays(np.float64, (30, 5), elements=st.floats(-9, 9)), st.floats(0, 5), st.floats(0, 5))
 def test_who_says_more_is_suspected_more_where_it_is_heard(label, log_odds, more, surprised):
     second = random_second(7)
