@@ -11,11 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from barcode_pipeline.models.steps import STEPS, TIMES, read_steps, read_times
+from barcode_pipeline.models.steps import SYMBOLS, symbols_of
 from barcode_pipeline.sequences.journey_features import JourneyFeatures
 
-SYMBOLS = STEPS * TIMES
-"""A symbol is a step and a range of times."""
 LEANING = 100.0
 """Events that how often a symbol comes after anything counts for."""
 
@@ -31,9 +29,11 @@ class Foresight:
     @property
     def is_complete(self) -> bool:
         """Whether every symbol has a place in the table."""
-        columns = int(self.place.max(initial=-1)) + 1
+        rows, columns = self.surprise.shape
         return (
-            self.place.shape == (SYMBOLS,) and self.place.min() >= 0 and self.surprise.shape == (columns + 1, columns)
+            self.place.shape == (SYMBOLS,)
+            and rows == columns + 1
+            and 0 <= self.place.min() <= self.place.max() < columns
         )
 
     def of_journeys(self, journeys: JourneyFeatures) -> np.ndarray:
@@ -46,11 +46,6 @@ class Foresight:
         """(N,) float32 nats. came, before: (N,) symbols, `SYMBOLS` for a journey's start."""
         rows = np.append(self.place, np.int16(len(self.surprise) - 1))
         return self.surprise[rows[before], self.place[came]]
-
-
-def symbols_of(values: np.ndarray) -> np.ndarray:
-    """(N,) int64, 0 to `SYMBOLS` - 1. values: (N, F) features."""
-    return read_steps(values).number() * TIMES + read_times(values)
 
 
 def learn_foresight(journeys: JourneyFeatures, weight: np.ndarray) -> Foresight:

@@ -17,12 +17,15 @@ HOURS = (1 / 60, 1 / 6, 0.5, 2.0, 6.0, 12.0, 24.0, 48.0, 96.0, 192.0, 384.0)
 """Where one range of times since the event before ends and the next begins."""
 TIMES = len(HOURS) + 1
 
-LEVEL = FEATURE_NAMES.index("level_factory")
-"""The first of `LEVELS` columns."""
-DIRECTION = FEATURE_NAMES.index("direction_in")
-"""The first of `DIRECTIONS` columns."""
-SAME_PLACE = FEATURE_NAMES.index("same_place")
-LOG_HOURS = FEATURE_NAMES.index("log_hours_since_previous")
+SYMBOLS = STEPS * TIMES
+"""A symbol is a step and a range of times."""
+
+_LEVEL = FEATURE_NAMES.index("level_factory")
+_DIRECTION = FEATURE_NAMES.index("direction_in")
+_SAME_PLACE = FEATURE_NAMES.index("same_place")
+_LOG_HOURS = FEATURE_NAMES.index("log_hours_since_previous")
+_ENDS = (np.log1p(np.array(HOURS)) / 2).astype(np.float16)
+"""`HOURS` as the feature has them."""
 
 
 class Steps(NamedTuple):
@@ -39,16 +42,12 @@ class Steps(NamedTuple):
 
 def read_steps(values: np.ndarray) -> Steps:
     """Steps of events by their features. values: (N, F)."""
-    level = np.argmax(np.asarray(values[:, LEVEL : LEVEL + LEVELS]) != 0, axis=1)
-    direction = np.argmax(np.asarray(values[:, DIRECTION : DIRECTION + DIRECTIONS]) != 0, axis=1)
-    return Steps(level, direction, (np.asarray(values[:, SAME_PLACE]) != 0).astype(np.int64))
+    level = np.argmax(np.asarray(values[:, _LEVEL : _LEVEL + LEVELS]) != 0, axis=1)
+    direction = np.argmax(np.asarray(values[:, _DIRECTION : _DIRECTION + DIRECTIONS]) != 0, axis=1)
+    return Steps(level, direction, (np.asarray(values[:, _SAME_PLACE]) != 0).astype(np.int64))
 
 
-def time_ends() -> np.ndarray:
-    """(TIMES - 1,) float16, `HOURS` as the feature has them."""
-    return (np.log1p(np.array(HOURS)) / 2).astype(np.float16)
-
-
-def read_times(values: np.ndarray) -> np.ndarray:
-    """(N,) int64, which range of times the time since the event before lies in. values: (N, F)."""
-    return np.searchsorted(time_ends(), np.asarray(values[:, LOG_HOURS]), side="right")
+def symbols_of(values: np.ndarray) -> np.ndarray:
+    """(N,) int64, 0 to `SYMBOLS` - 1. values: (N, F)."""
+    times = np.searchsorted(_ENDS, np.asarray(values[:, _LOG_HOURS]), side="right")
+    return read_steps(values).number() * TIMES + times

@@ -16,8 +16,8 @@ from barcode_pipeline.events.journeys import Events, Journeys
 from barcode_pipeline.events.places import Reference
 from barcode_pipeline.models.baselines.one_class_svm import OneClassSvm
 from barcode_pipeline.models.calibration import Calibration
-from barcode_pipeline.models.foresight import SYMBOLS, symbols_of
 from barcode_pipeline.models.lstm import LstmModel
+from barcode_pipeline.models.steps import SYMBOLS, symbols_of
 from barcode_pipeline.models.unique_rows import unique_rows
 from barcode_pipeline.rules.labels import score_followed
 from barcode_pipeline.rules.settings import RuleSettings
@@ -163,9 +163,7 @@ def last_scores(model: LstmModel, values: np.ndarray, journeys: Journeys, wanted
     """
     longest = model.network.architecture.longest
     order, offsets = journeys.order, journeys.offsets
-    place = np.empty(len(order), dtype=np.int64)
-    place[order] = np.arange(len(order))
-    at = place[wanted]
+    at = _places(order)[wanted]
     # Rows without an EPC stand after the last journey, each alone.
     journey = np.searchsorted(offsets, at, side="right") - 1
     start = np.where(at < offsets[-1], offsets[np.minimum(journey, len(offsets) - 1)], at)
@@ -207,13 +205,18 @@ def last_surprises(model: LstmModel, values: np.ndarray, journeys: Journeys, wan
     if model.second is None:
         return None
     order, offsets = journeys.order, journeys.offsets
-    place = np.empty(len(order), dtype=np.int64)
-    place[order] = np.arange(len(order))
-    at = place[wanted]
+    at = _places(order)[wanted]
     follows = (at < offsets[-1]) & ~np.isin(at, offsets)
     before = np.full(len(wanted), SYMBOLS)
     before[follows] = symbols_of(values[order[at[follows] - 1]])
     return model.second.foresight.of_symbols(symbols_of(values[wanted]), before)
+
+
+def _places(order: np.ndarray) -> np.ndarray:
+    """(N,) int64, where in the order each row stands."""
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    return place
 
 
 def batch_size(passes: int) -> int:

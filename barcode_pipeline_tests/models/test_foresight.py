@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from barcode_pipeline.models.foresight import LEANING, SYMBOLS, learn_foresight, symbols_of
-from barcode_pipeline.models.steps import DIRECTION, DIRECTIONS, HOURS, LEVEL, LOG_HOURS, TIMES
+from barcode_pipeline.models.foresight import LEANING, learn_foresight
+from barcode_pipeline.models.steps import DIRECTIONS, HOURS, SYMBOLS, TIMES, symbols_of
 from barcode_pipeline.sequences.features import FEATURE_NAMES
 from barcode_pipeline.sequences.journey_features import JourneyFeatures
+
+LEVEL, DIRECTION, LOG_HOURS = map(FEATURE_NAMES.index, ("level_factory", "direction_in", "log_hours_since_previous"))
 
 
 def journeys_of(*journeys: list[tuple[int, float]]) -> JourneyFeatures:

@@ -9,10 +9,11 @@ import torch
 
 from barcode_pipeline.events.formats import LABELS
 from barcode_pipeline.models.calibration import Calibration
-from barcode_pipeline.models.foresight import SYMBOLS, Foresight
+from barcode_pipeline.models.foresight import Foresight
 from barcode_pipeline.models.lstm import LstmModel
 from barcode_pipeline.models.network import Architecture, SequenceNetwork
 from barcode_pipeline.models.second_opinion import POINTS, SecondOpinion
+from barcode_pipeline.models.steps import SYMBOLS
 from barcode_pipeline.sequences.features import FEATURE_NAMES
 
 WIDTH = len(FEATURE_NAMES)

@@ -19,11 +19,10 @@ from barcode_pipeline.compiled import compiled, inlined
 from barcode_pipeline.models.baselines.baseline import Baseline, for_every_label, ordinary
 from barcode_pipeline.models.baselines.next_event_training import Training, train
 from barcode_pipeline.models.passes import lay_out
-from barcode_pipeline.models.steps import STEPS, TIMES, read_steps, read_times
+from barcode_pipeline.models.steps import SYMBOLS, TIMES, read_steps, symbols_of
 from barcode_pipeline.models.unique_rows import unique_rows
 from barcode_pipeline.sequences.journey_features import JourneyFeatures
 
-_SYMBOLS = STEPS * TIMES
 _UNFORESEEN = 1e-4
 """Probability kept for events that training never saw where they come, shared evenly by all symbols."""
 
@@ -84,11 +83,8 @@ class NextEvent(Baseline):
             setattr(self, name, values)
 
     def _symbols(self, values: np.ndarray) -> np.ndarray:
-        """(N,) int64, 0 to `_SYMBOLS` - 1."""
-        step = read_steps(values).number()
-        if not self.times:
-            return step * TIMES
-        return step * TIMES + read_times(values)
+        """(N,) int64, 0 to `SYMBOLS` - 1."""
+        return symbols_of(values) if self.times else read_steps(values).number() * TIMES
 
     def _numbered(self, journeys: JourneyFeatures, symbol: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(what came, what came before it), (N,) int32 each, as places in `symbol_`; after these one more for a symbol
@@ -226,5 +222,5 @@ def surprises(
             for other in range(symbols):
                 total += np.exp(logits[other] - highest)
             known = np.exp(logits[symbol] - highest) / total if symbol < symbols else 0.0
-            out[window, step] = -np.log((1 - _UNFORESEEN) * known + _UNFORESEEN / _SYMBOLS)
+            out[window, step] = -np.log((1 - _UNFORESEEN) * known + _UNFORESEEN / SYMBOLS)
     return out
