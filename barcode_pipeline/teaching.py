@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from barcode_pipeline.corruption import learn_second_opinion
+from barcode_pipeline.corruption import learn_corruptions, with_second_opinion
 from barcode_pipeline.events.files import written_beside
 from barcode_pipeline.feedback import judged_in
 from barcode_pipeline.models.compute import Compute
@@ -55,15 +55,15 @@ def learn(
     material = material.with_suspects(judged.confirmed() & _taught(material))
     if PLANTED in names and configuration.planting.passes > 1:
         material = material.with_suspects(_suspects(workspace, material, names, teachers, compute, say))
-    settings, second = configuration.training.settings(), None
+    settings, learnt = configuration.training.settings(), None
     if PLANTED in names and configuration.planting.corruption_epochs:
         # Before the lesson of the others is in memory.
         epochs = configuration.planting.corruption_epochs
         shape = _architecture(workspace, layers)
-        second = learn_second_opinion(material, shape, settings, epochs, compute, say)
+        learnt = learn_corruptions(material, shape, settings, epochs, compute, say)
     lesson = teach(teachers, material)
     model = train_on_lesson(workspace, material, names, lesson, layers, settings, compute, say)
-    return replace(model, second=second), lesson
+    return model if learnt is None else with_second_opinion(model, *learnt, *material.real_validation()), lesson
 
 
 def _suspects(

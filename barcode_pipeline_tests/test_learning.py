@@ -62,7 +62,7 @@ def test_a_second_opinion_stands_beside_and_gives_no_alert(small_project):
     alone = replace(model, second=None)
     ours, theirs = model.probabilities(journeys), alone.probabilities(journeys)
     np.testing.assert_array_equal(model.calibration.alerts(ours), model.calibration.alerts(theirs))
-    assert (ours >= theirs).all()
+    assert (ours != theirs).mean() > 0.2, "it is not heard"
 
 
 def test_method_and_model_stand_beside_every_score_and_a_reason_beside_every_alert(small_project):

@@ -13,14 +13,16 @@ import pandas as pd
 from scipy.special import logit
 
 from barcode_pipeline.events.formats import LABELS
-from barcode_pipeline.models.second_opinion import CEILING
 
 REASONS = ("unsure", "disagree", "suspected", "rare", "rare_group")
-"""The model is near its threshold; rules and model disagree; the second opinion alone suspects it; rare for its lot in
-what the label is about; items that travel together are."""
+"""The model is near its threshold; rules and model disagree; of what is far from being an alert it is suspected
+most, and there the second opinion is heard most; rare for its lot in what the label is about; items that travel
+together are."""
 UNSURE, DISAGREE, SUSPECTED, RARE, RARE_GROUP = range(len(REASONS))
-TURNS = (UNSURE, DISAGREE, SUSPECTED, RARE, RARE_GROUP, SUSPECTED)
+TURNS = (UNSURE, SUSPECTED, DISAGREE, SUSPECTED, RARE, SUSPECTED, RARE_GROUP)
 """What is asked for in turn. Most of what nobody knows is found by the second opinion."""
+FAR = 0.3
+"""Up to this probability what may be wrong is far from being an alert: of those the most suspect are "suspected"."""
 GROUP = 5
 """Items that travel together and are judged by their mean rarity, from this many on: chance has no part in a mean,
 so a group stands out that is no rarer, item by item, than many others."""
@@ -103,7 +105,7 @@ def _scores(
     return {
         UNSURE: unsure,
         DISAGREE: disagree,
-        SUSPECTED: np.where(unheard & (probability <= CEILING), probability, -np.inf),
+        SUSPECTED: np.where(unheard & (probability <= FAR), probability, -np.inf),
         RARE: np.where(unheard & (rarity > 0), rarity, -np.inf),
         RARE_GROUP: np.where(unheard & (rarity_of_group > 0), rarity_of_group, -np.inf),
     }

@@ -16,6 +16,7 @@ FEWEST_POSITIVES = 5
 """With fewer positives in validation a label's threshold is 0.5."""
 MOST_ALERTS = 5
 """Alerts per positive of validation that a threshold may give at most."""
+_BOUND = 1e-7
 _PER_SPREAD = 1000
 """Groups of scores in one standard deviation that a sigmoid is fitted to: few, however many events there are."""
 
@@ -37,6 +38,11 @@ class Calibration:
     def probabilities(self, scores: np.ndarray) -> np.ndarray:
         """(N, 5) scores -> (N, 5) float32 probabilities; the order of scores is kept."""
         return expit(scores * self.slope + self.offset).astype(np.float32)
+
+    def scores_at(self, probabilities: np.ndarray) -> np.ndarray:
+        """(..., 5) the scores that have these probabilities; bounded where they are 0, 1 or beyond."""
+        bounded = np.clip(np.asarray(probabilities, dtype=np.float64), _BOUND, 1 - _BOUND)
+        return np.asarray((logit(bounded) - self.offset) / self.slope)
 
     def alerts(self, probabilities: np.ndarray) -> np.ndarray:
         """(N, 5) bool."""

@@ -21,13 +21,15 @@ from barcode_pipeline.models.foresight import Foresight
 from barcode_pipeline.models.network import Architecture, SequenceNetwork
 from barcode_pipeline.models.ordinary import nothing_ordinary, ordinary_values
 from barcode_pipeline.models.passes import distinct_scoring_passes, distinct_training_passes
-from barcode_pipeline.models.second_opinion import POINTS, SecondOpinion, lifted
+from barcode_pipeline.models.second_opinion import POINTS, SecondOpinion, heard
 from barcode_pipeline.models.training import Say, train_network
 from barcode_pipeline.models.training_settings import TrainingSettings
 from barcode_pipeline.sequences.features import FEATURE_NAMES, FEATURE_VERSION
 from barcode_pipeline.sequences.journey_features import JourneyFeatures
 
 _SCORING_STEPS = 65_536
+_SECOND_TABLES = {"rarities": len(LABELS) + 1, "together": len(LABELS), "alone": len(LABELS)}
+"""Of a second opinion, and how many rows each has."""
 
 
 @dataclass(frozen=True)
@@ -57,17 +59,16 @@ class LstmModel:
         return read_out([self.network], journeys, self.compute)[0]
 
     def probabilities(self, journeys: JourneyFeatures) -> np.ndarray:
-        """(N, 5) float32, calibrated, and lifted by the second opinion."""
+        """(N, 5) float32, calibrated; below the thresholds the second opinion is heard."""
         scores = read_out(self.networks, journeys, self.compute)
         surprise = None if self.second is None else self.second.foresight.of_journeys(journeys)
         return self.probabilities_of(scores, surprise)
 
     def probabilities_of(self, scores: Sequence[np.ndarray], surprise: np.ndarray | None) -> np.ndarray:
         """(N, 5) float32. scores: of each of `networks`, (N, 5). surprise: (N,), None without a second opinion."""
-        found = self.calibration.probabilities(scores[0])
         if self.second is None or surprise is None:
-            return found
-        return lifted(found, self.second.suspicion(scores[1], surprise), self.calibration.threshold)
+            return self.calibration.probabilities(scores[0])
+        return heard(self.calibration, scores[0], self.second.moved(scores[0], scores[1], surprise))
 
     @property
     def losses(self) -> tuple[float, float]:
@@ -219,7 +220,7 @@ def _second_content(second: SecondOpinion) -> dict[str, Any]:
     return {
         **_network_content(second.network),
         "foresight": {name: torch.from_numpy(value) for name, value in asdict(second.foresight).items()},
-        "rarities": torch.from_numpy(second.rarities),
+        **{name: torch.from_numpy(getattr(second, name)) for name in _SECOND_TABLES},
         "depth": second.depth,
     }
 
@@ -238,8 +239,9 @@ def _model_of(content: dict[str, Any], compute: Compute) -> LstmModel:
         raise ValueError("the calibration is not of five labels")
     if ordinary.shape != nothing_ordinary().shape:
         raise ValueError("what is ordinary is not of these features")
-    # Older files have none.
-    second = None if content.get("second_opinion") is None else _second_of(content["second_opinion"])
+    # Older files have none, or one that was heard otherwise.
+    opinion = content.get("second_opinion")
+    second = None if opinion is None or "together" not in opinion else _second_of(opinion)
     if second is not None and second.network.architecture.longest != network.architecture.longest:
         raise ValueError("its networks read windows of other lengths")
     return LstmModel(network, calibration, about, compute, ordinary, second)
@@ -247,10 +249,10 @@ def _model_of(content: dict[str, Any], compute: Compute) -> LstmModel:
 
 def _second_of(content: dict[str, Any]) -> SecondOpinion:
     foresight = Foresight(**{name: value.numpy() for name, value in content["foresight"].items()})
-    rarities = content["rarities"].numpy()
-    if rarities.shape != (len(LABELS) + 1, POINTS) or not foresight.is_complete:
+    tables = {name: content[name].numpy() for name in _SECOND_TABLES}
+    if any(tables[name].shape != (rows, POINTS) for name, rows in _SECOND_TABLES.items()) or not foresight.is_complete:
         raise ValueError("the second opinion is not complete")
-    return SecondOpinion(_network_of(content), foresight, rarities, float(content["depth"]))
+    return SecondOpinion(_network_of(content), foresight, depth=float(content["depth"]), **tables)
 
 
 def load_lstm(path: Path, compute: Compute | None = None) -> LstmModel:

@@ -6,7 +6,8 @@ Where both speak of a label, the two shares are put together as those of indepen
 "Statistical methods for research workers", 1925): minus their logarithms are added, and a sum x is exceeded by chance
 with a probability of (1 + x) exp(-x).
 
-It gives no alert: it orders what the model that it stands beside holds for all but ordinary (`lifted`).
+It gives no alert and takes none: it changes which events below the thresholds stand before which. How many real events
+have a score stays as the model that it stands beside has it (`SecondOpinion.moved`, `heard`).
 """
 
 from __future__ import annotations
@@ -17,71 +18,120 @@ from functools import cached_property
 import numpy as np
 
 from barcode_pipeline.events.formats import LABELS
+from barcode_pipeline.models.calibration import Calibration
 from barcode_pipeline.models.foresight import Foresight
 from barcode_pipeline.models.network import SequenceNetwork
 
-CEILING = 0.1
-"""It lifts no probability beyond this, nor beyond half a threshold."""
-AS_RARE_AS = 1e-3
-"""What chance exceeds as often as this is lifted to half of the ceiling."""
+WEIGHT = 1.5
+"""What a nat of rarity counts for beside the model's log-odds."""
 POINTS = 65
-"""Of a table of rarities."""
+"""Of a table of what few real events have."""
+DRAWN_IN = 1.0
+"""From so far below a threshold on scores are drawn in, so that none gets there."""
 
 CORRUPTED = tuple(LABELS.index(name) for name in ("epcFake", "epcDup", "locErr", "evtOrderErr"))
 """The labels that changes at random are of."""
 FORESEEN = tuple(LABELS.index(name) for name in ("epcFake", "epcDup", "evtOrderErr"))
 """Those of them that a step or a time which nobody expected may tell of. It says nothing of the place."""
 
+_Table = tuple[np.ndarray, np.ndarray]
+
 
 @dataclass(frozen=True)
 class SecondOpinion:
-    """rarities: (6, POINTS) float64, of each label's log-odds, and of surprise, what so few real events have at the
-    least (`rarities_of`). depth: minus the logarithm of the smallest share, that of the last point."""
+    """Tables of what so few real events have at the least (`falling_shares`), all as far as `depth`.
+
+    rarities: (6, POINTS) float64, of each label's log-odds, and of surprise. together, alone: (5, POINTS) float64, of
+    the scores that it makes with the model that it stands beside, and of that model's own.
+    """
 
     network: SequenceNetwork
     foresight: Foresight
     rarities: np.ndarray
+    together: np.ndarray
+    alone: np.ndarray
     depth: float
 
-    def suspicion(self, log_odds: np.ndarray, surprise: np.ndarray) -> np.ndarray:
-        """(N, 5) float64 from 0 to 1, 0 for a label that it does not speak of. log_odds: (N, 5), of the network;
-        surprise: (N,)."""
-        said = [*log_odds.T, surprise]
-        rarity = [np.interp(column, *table) for column, table in zip(said, self.tables, strict=True)]
-        chance = np.ones(log_odds.shape)
-        for label in CORRUPTED:
-            chance[:, label] = np.exp(-rarity[label])
-        for label in FORESEEN:
-            both = rarity[label] + rarity[-1]
-            chance[:, label] = (1 + both) * np.exp(-both)
-        return AS_RARE_AS * (1 - chance) / (AS_RARE_AS + chance)
+    def rarity(self, log_odds: np.ndarray, surprise: np.ndarray) -> np.ndarray:
+        """(N, 5) float64 nats: minus the logarithm of the share of real events that chance gives as much; 0 for a label
+        that it does not speak of. log_odds: (N, 5), of the network; surprise: (N,)."""
+        return _rarity(self._rarities, log_odds, surprise)
+
+    def moved(self, scores: np.ndarray, log_odds: np.ndarray, surprise: np.ndarray) -> np.ndarray:
+        """(N, 5) float64, the model's scores in the order that rarity gives them together with it: of real events as
+        many have each as by the model alone. Beyond what any of them has, and for the labels that it does not speak of,
+        differences stay as they are. scores: (N, 5), the model's."""
+        both = scores + WEIGHT * self.rarity(log_odds, surprise)
+        for label, (has, should) in zip(CORRUPTED, self._order, strict=True):
+            column = both[:, label]
+            beyond = np.maximum(column - has[-1], 0) + np.minimum(column - has[0], 0)
+            both[:, label] = np.interp(column, has, should) + beyond
+        return both
 
     @cached_property
-    def tables(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Of each row (distinct values, minus the logarithm of the share that has as much), rising both."""
-        depths = np.linspace(0.0, self.depth, POINTS)
-        found = [np.unique(row, return_index=True) for row in self.rarities]
-        return [(values, depths[first]) for values, first in found]
+    def _rarities(self) -> list[_Table]:
+        return _tables(self.rarities, self.depth)
+
+    @cached_property
+    def _order(self) -> list[_Table]:
+        """Of each of `CORRUPTED` (what so few have together, what so few have alone), rising both."""
+        found = [np.unique(self.together[label], return_index=True) for label in CORRUPTED]
+        return [(values, self.alone[label][first]) for label, (values, first) in zip(CORRUPTED, found, strict=True)]
 
 
-def rarities_of(log_odds: np.ndarray, surprise: np.ndarray) -> tuple[np.ndarray, float]:
-    """(`rarities`, `depth`) of a `SecondOpinion` by what is said of real events, anomalies among them: (N, 5), (N,).
-    Without any nothing is rare."""
-    if not len(surprise):
-        return np.zeros((len(LABELS) + 1, POINTS)), 0.0
-    said = np.column_stack([log_odds, surprise]).astype(np.float64)
-    depth = float(np.log(len(said) + 1))
-    place = np.round(np.exp(-np.linspace(0.0, depth, POINTS)) * (len(said) + 1)).astype(np.int64) - 1
-    falling = -np.sort(-said, axis=0)
-    return falling[np.clip(place, 0, len(said) - 1)].T.copy(), depth
+def stand_beside(
+    network: SequenceNetwork, foresight: Foresight, scores: np.ndarray, log_odds: np.ndarray, surprise: np.ndarray
+) -> SecondOpinion:
+    """A second opinion by what is said of real events, anomalies among them: scores (N, 5) by the model that it stands
+    beside, log_odds (N, 5) by the network, surprise (N,). Without any nothing is rare."""
+    depth = float(np.log(len(surprise) + 1))
+    rarities = falling_shares(np.column_stack([log_odds, surprise]))
+    together = scores + WEIGHT * _rarity(_tables(rarities, depth), log_odds, surprise)
+    return SecondOpinion(network, foresight, rarities, falling_shares(together), falling_shares(scores), depth)
 
 
-def lifted(probabilities: np.ndarray, suspicion: np.ndarray, threshold: np.ndarray) -> np.ndarray:
-    """(N, 5) float32: a probability below the ceiling becomes the second opinion's share of the ceiling where that is
-    more; all others stay, and so does every alert.
+def falling_shares(said: np.ndarray) -> np.ndarray:
+    """(K, POINTS) float64: what so few of N rows have at the least, of each of K columns; the shares fall in equal
+    steps of their logarithm from 1 to one in N + 1. said: (N, K). 0 where there are none."""
+    if not len(said):
+        return np.zeros((said.shape[1], POINTS))
+    depths = np.linspace(0.0, np.log(len(said) + 1), POINTS)
+    place = np.round(np.exp(-depths) * (len(said) + 1)).astype(np.int64) - 1
+    falling = -np.sort(-said.astype(np.float64), axis=0)
+    return falling[np.clip(place, 0, len(said) - 1)].T.copy()
 
-    probabilities, suspicion: (N, 5) in 0 to 1. threshold: (5,), from where on there is an alert.
+
+def heard(calibration: Calibration, scores: np.ndarray, moved: np.ndarray) -> np.ndarray:
+    """(N, 5) float32 probabilities: an event below a label's threshold has that of its moved score, drawn in below the
+    threshold; all others have their own, and so every alert stays.
+
+    scores: (N, 5), the model's. moved: (N, 5), as the second opinion moves them.
     """
-    ceiling = np.minimum(CEILING, threshold / 2)
-    more = np.where(probabilities < ceiling, np.maximum(probabilities, ceiling * suspicion), probabilities)
-    return np.asarray(more, dtype=np.float32)
+    own, threshold = calibration.probabilities(scores), calibration.threshold.astype(np.float32)
+    limit = calibration.scores_at(threshold)
+    near = limit - DRAWN_IN
+    drawn = np.where(moved > near, limit - DRAWN_IN * np.exp(np.minimum((near - moved) / DRAWN_IN, 0)), moved)
+    below = np.minimum(calibration.probabilities(drawn), np.nextafter(threshold, np.float32(0)))
+    out = own.copy()
+    for label in CORRUPTED:
+        out[:, label] = np.where(own[:, label] < threshold[label], below[:, label], own[:, label])
+    return out
+
+
+def _tables(rows: np.ndarray, depth: float) -> list[_Table]:
+    """Of each row (distinct values, minus the logarithm of the share that has as much), rising both."""
+    depths = np.linspace(0.0, depth, POINTS)
+    found = [np.unique(row, return_index=True) for row in rows]
+    return [(values, depths[first]) for values, first in found]
+
+
+def _rarity(tables: list[_Table], log_odds: np.ndarray, surprise: np.ndarray) -> np.ndarray:
+    said = [*log_odds.T, surprise]
+    by_one = [np.interp(column, *table) for column, table in zip(said, tables, strict=True)]
+    out = np.zeros(log_odds.shape)
+    for label in CORRUPTED:
+        out[:, label] = by_one[label]
+    for label in FORESEEN:
+        both = by_one[label] + by_one[-1]
+        out[:, label] = both - np.log1p(both)
+    return out

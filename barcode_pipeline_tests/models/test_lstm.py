@@ -16,7 +16,7 @@ from barcode_pipeline.events.formats import FORMAT_VERSION, LABELS
 from barcode_pipeline.models.compute import Compute
 from barcode_pipeline.models.lstm import load_lstm, save_lstm, train_lstm
 from barcode_pipeline.models.network import Architecture, SequenceNetwork
-from barcode_pipeline.models.second_opinion import lifted
+from barcode_pipeline.models.second_opinion import heard
 from barcode_pipeline.models.training_settings import TrainingSettings
 from barcode_pipeline.sequences.features import FEATURE_NAMES, FEATURE_VERSION
 from barcode_pipeline.sequences.journey_features import JourneyFeatures
@@ -114,24 +114,27 @@ def test_the_file_gives_the_same_scores(tmp_path_factory, some, longest, layers)
     np.testing.assert_array_equal(found.probabilities(some), model.probabilities(some))
 
 
-def test_a_second_opinion_lifts_probabilities_and_leaves_scores_and_alerts(tmp_path):
+def test_a_second_opinion_moves_probabilities_and_leaves_scores_and_alerts(tmp_path):
     some, _ = random_journeys(4, 60)
     pair = random_pair(4)
     alone, second = replace(pair, second=None), pair.second
     np.testing.assert_array_equal(pair.scores(some), alone.scores(some))
     log_odds, surprise = replace(alone, network=second.network).scores(some), second.foresight.of_journeys(some)
-    suspicion = second.suspicion(log_odds, surprise)
-    expected = lifted(alone.probabilities(some), suspicion, pair.calibration.threshold)
+    expected = heard(pair.calibration, pair.scores(some), second.moved(pair.scores(some), log_odds, surprise))
     np.testing.assert_array_equal(pair.probabilities(some), expected)
-    assert (expected > alone.probabilities(some)).mean() > 0.2, "hardly anything was lifted"
+    assert (expected != alone.probabilities(some)).mean() > 0.2, "hardly anything was moved"
     alerts = pair.calibration.alerts
     np.testing.assert_array_equal(alerts(pair.probabilities(some)), alerts(alone.probabilities(some)))
     save_lstm(pair, tmp_path / "model.pt")
     np.testing.assert_array_equal(load_lstm(tmp_path / "model.pt").probabilities(some), expected)
 
 
-def test_a_file_of_before_there_were_second_opinions_is_read(tmp_path):
-    changed_file(tmp_path / "model.pt", lambda content: content.pop("second_opinion"))
+@pytest.mark.parametrize("lacks", ["second_opinion", "together"])
+def test_a_file_of_before_second_opinions_were_heard_so_is_read(tmp_path, lacks):
+    def older(content):
+        (content if lacks == "second_opinion" else content["second_opinion"]).pop(lacks)
+
+    changed_file(tmp_path / "model.pt", older, random_pair(7))
     assert load_lstm(tmp_path / "model.pt").second is None
 
 
@@ -141,11 +144,11 @@ def test_two_networks_that_read_other_windows_are_refused(tmp_path):
         load_lstm(tmp_path / "model.pt")
 
 
-@pytest.mark.parametrize("part", ["rarities", "place", "surprise"])
+@pytest.mark.parametrize("part", ["rarities", "alone", "place", "surprise"])
 def test_a_second_opinion_that_lacks_a_part_is_refused(tmp_path, part):
     second = random_second(4)
-    if part == "rarities":
-        second = replace(second, rarities=second.rarities[:, 1:])
+    if part in ("rarities", "alone"):
+        second = replace(second, **{part: getattr(second, part)[:, 1:]})
     else:
         second = replace(second, foresight=replace(second.foresight, **{part: getattr(second.foresight, part)[:-1]}))
     save_lstm(replace(random_model(4), second=second), tmp_path / "model.pt")
@@ -186,8 +189,8 @@ def test_code_in_a_file_is_not_run(tmp_path):
     assert bomb.exists(), "the bomb would not have gone off anyway"
 
 
-def changed_file(path, change):
-    save_lstm(random_model(7), path)
+def changed_file(path, change, model=None):
+    save_lstm(model or random_model(7), path)
     content = torch.load(path, weights_only=True)
     change(content)
     torch.save(content, path)

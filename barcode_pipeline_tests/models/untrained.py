@@ -38,12 +38,15 @@ def random_second(seed: int = 0, longest: int = 10) -> SecondOpinion:
     place = np.full(SYMBOLS, len(known), dtype=np.int16)
     place[known] = np.arange(len(known))
     surprise = random.exponential(3.0, (len(known) + 2, len(known) + 1)).astype(np.float32)
-    rarities = np.sort(random.normal(size=(len(LABELS) + 1, POINTS)), axis=1)
-    return SecondOpinion(random_model(seed, longest, layers=1).network, Foresight(place, surprise), rarities, 9.0)
+    rarities, together, alone = (
+        np.sort(random.normal(size=(rows, POINTS)), axis=1) for rows in (len(LABELS) + 1, len(LABELS), len(LABELS))
+    )
+    network = random_model(seed, longest, layers=1).network
+    return SecondOpinion(network, Foresight(place, surprise), rarities, together, alone, 9.0)
 
 
 def random_pair(seed: int = 0, longest: int = 10) -> LstmModel:
-    """With a second opinion beside it, and so unsure of anything that most of its probabilities are lifted."""
+    """With a second opinion beside it, and so unsure of anything that most of its probabilities are moved."""
     model = random_model(seed, longest)
     quiet = replace(model.calibration, offset=model.calibration.offset - 6)
     return replace(model, calibration=quiet, second=random_second(seed + 1000, longest))

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
-from barcode_pipeline.corruption import learn_second_opinion
+from barcode_pipeline.corruption import learn_corruptions, with_second_opinion
 from barcode_pipeline.errors import UserError
 from barcode_pipeline.evaluation.study.arms import Fit, Lstm, Peer, Teaching, fingerprint
 from barcode_pipeline.evaluation.study.asking import verdicts_asked_for
@@ -28,9 +28,8 @@ from barcode_pipeline.models.baselines.registry import BASELINES
 from barcode_pipeline.models.baselines.search import search
 from barcode_pipeline.models.calibration import Calibration, calibrate
 from barcode_pipeline.models.compute import Compute
-from barcode_pipeline.models.lstm import LstmModel, load_lstm, read_out, save_lstm, train_lstm
+from barcode_pipeline.models.lstm import LstmModel, load_lstm, save_lstm, train_lstm
 from barcode_pipeline.models.network import Architecture
-from barcode_pipeline.models.second_opinion import SecondOpinion, lifted
 from barcode_pipeline.sequences.features import FEATURE_NAMES, FEATURE_VERSION
 from barcode_pipeline.sequences.journey_features import JourneyFeatures
 from barcode_pipeline.sequences.shipments import SHIPMENT_FEATURES
@@ -42,7 +41,7 @@ from barcode_pipeline.teachers.verdicts import Judged, Verdicts
 
 Say = Callable[[str], None]
 
-FITTING_VERSION = 5
+FITTING_VERSION = 6
 """Raised when a change of code changes what the same fit comes to: models kept by an older one are not used."""
 
 _SHIPMENT_COLUMNS = np.array([FEATURE_NAMES.index(words[0]) for words in SHIPMENT_FEATURES])
@@ -50,6 +49,8 @@ _SHIPMENT_COLUMNS = np.array([FEATURE_NAMES.index(words[0]) for words in SHIPMEN
 
 Scorer = Callable[[JourneyFeatures], np.ndarray]
 """Five numbers per event, (N, 5), higher where it is more suspicious."""
+Heard = Callable[[JourneyFeatures, Calibration], np.ndarray]
+"""Probabilities per event, (N, 5) float32."""
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 """scores, targets, weights and real of a `Fitted`."""
 
@@ -58,8 +59,8 @@ Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 class Fitted:
     """A detector that has learnt. scores, targets, weights: of the validation events of its lesson, (V, 5), (V, 5)
     and (V,), for calibration and thresholds. real: (M, 5), scores of the real events of validation lots, none of
-    them where nothing is planted. seconds: of learning. facts: for the write-up. second: suspicions of the
-    second opinion beside it, None where there is none. log_odds: whether scores are log-odds."""
+    them where nothing is planted. seconds: of learning. facts: for the write-up. heard: probabilities
+    with the second opinion beside it, None where there is none. log_odds: whether scores are log-odds."""
 
     score: Scorer
     scores: np.ndarray
@@ -68,7 +69,7 @@ class Fitted:
     real: np.ndarray
     seconds: float
     facts: dict[str, Any]
-    second: Scorer | None = None
+    heard: Heard | None = None
     log_odds: bool = False
 
     def calibration(self) -> Calibration:
@@ -78,8 +79,9 @@ class Fitted:
 
     def probabilities(self, journeys: JourneyFeatures, calibration: Calibration) -> np.ndarray:
         """(N, 5) float32, as the model in service has them."""
-        found = calibration.probabilities(self.score(journeys))
-        return found if self.second is None else lifted(found, self.second(journeys), calibration.threshold)
+        return (
+            calibration.probabilities(self.score(journeys)) if self.heard is None else self.heard(journeys, calibration)
+        )
 
 
 def fit_fingerprint(fit: Fit, world: str, seed: int) -> str:
@@ -151,8 +153,9 @@ class Fitter:
             )
             if "planted" in fit.teaching.teachers and fit.teaching.corruption_epochs:
                 epochs, material = fit.teaching.corruption_epochs, self._material(fit)
-                second = learn_second_opinion(material, shape, settings, epochs, self.compute, self.say)
-                model = replace(model, second=second)
+                learnt = learn_corruptions(material, shape, settings, epochs, self.compute, self.say)
+                journeys, of_use = material.real_validation()
+                model = with_second_opinion(model, *learnt, _seen(fit, journeys), of_use)
             return model, {"epochs": len(model.about["history"])}
         self.say(f"learning {spec.name}")
         kind = _peer_class(spec.name)
@@ -243,22 +246,18 @@ class Fitter:
 
 
 def _fitted(fit: Fit, detector: LstmModel | Baseline, arrays: Arrays, seconds: float, facts: dict[str, Any]) -> Fitted:
-    scorer, second = _seeing(fit, _scorer(detector)), _second(fit, detector)
-    return Fitted(scorer, *arrays, seconds, facts, second, log_odds=isinstance(detector, LstmModel))
+    scorer, heard = _seeing(fit, _scorer(detector)), _heard(fit, detector)
+    return Fitted(scorer, *arrays, seconds, facts, heard, log_odds=isinstance(detector, LstmModel))
 
 
 def _scorer(detector: LstmModel | Baseline) -> Scorer:
     return detector.scores if isinstance(detector, LstmModel) else detector.score
 
 
-def _second(fit: Fit, detector: LstmModel | Baseline) -> Scorer | None:
+def _heard(fit: Fit, detector: LstmModel | Baseline) -> Heard | None:
     if not isinstance(detector, LstmModel) or detector.second is None:
         return None
-    return _seeing(fit, partial(_suspicion, detector.second, detector.compute))
-
-
-def _suspicion(second: SecondOpinion, compute: Compute, journeys: JourneyFeatures) -> np.ndarray:
-    return second.suspicion(read_out([second.network], journeys, compute)[0], second.foresight.of_journeys(journeys))
+    return lambda journeys, calibration: replace(detector, calibration=calibration).probabilities(_seen(fit, journeys))
 
 
 def _seeing(fit: Fit, score: Scorer) -> Scorer:

@@ -111,7 +111,7 @@ def calibration_of(fitted: Fitted, decide: Decide) -> Calibration:
     if decide.calibrated:
         return found
     # The order of events is the same, so the thresholds are those of the same alerts.
-    scores = (logit(np.clip(found.threshold, _BOUND, 1 - _BOUND)) - found.offset) / found.slope
+    scores = found.scores_at(found.threshold)
     return replace(found, slope=np.ones(len(LABELS)), offset=np.zeros(len(LABELS)), threshold=expit(scores))
 
 
