@@ -283,6 +283,14 @@ def test_weights_in_a_budget_count_as_repetition():
     np.testing.assert_allclose(weighted, repeated)
 
 
+def test_the_score_of_a_probability_has_it():
+    some = Calibration(np.array([0.5, 1.0, 2.0, 1.0, 1.0]), np.array([-1.0, 0.0, 3.0, 0.0, 0.0]), np.full(5, 0.5))
+    asked = np.array([0.01, 0.5, 0.99, 1.0, 2.0])
+    found = some.probabilities(some.scores_at(asked)[None])[0]
+    np.testing.assert_allclose(found, [0.01, 0.5, 0.99, 1 - 1e-7, 1 - 1e-7], rtol=1e-6)
+    assert np.isfinite(some.scores_at(np.array([0.0, -1.0, 0.0, 1.0, 2.0]))).all()
+
+
 def test_a_budget_is_changed_without_training_again():
     found = calibrate(*drawn_scores(np.ones(5), np.full(5, -3.0), seed=5))
     assert found.at_budget(0) is found
