@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     night.add_argument("date", metavar="DATE", help="the night's date, such as 2025-12-16")
     add("maintain", _maintain, "Remove what has been kept as long as [retention] in configuration.toml says.")
     study = add("study", _study, "Measure every detector in simulated worlds, over seeds; what is there is kept.")
-    study.add_argument("--seeds", nargs="+", default=(), metavar="S", help="which worlds (default: 1 to 5)")
+    study.add_argument("--seeds", nargs="+", default=(), metavar="S", help="which worlds (default: 1001 to 1005)")
     study.add_argument("--worlds", nargs="+", default=(), metavar="W", help="judge in these worlds alone")
     study.add_argument(
         "--cells", nargs="+", default=(), metavar="C", help="questions, or patterns of question/arm/world/seed"

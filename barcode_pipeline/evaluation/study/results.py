@@ -24,7 +24,7 @@ Headline = Callable[[list[Row], Mapping[str, Any]], dict[str, Any]]
 @dataclass
 class Results:
     """headline: by name. data: seeds, worlds. model: the arm in service. cells: by key, with fingerprint, seconds and
-    facts. notes: by question, written by hand. rows: of all cells."""
+    facts. notes: by question, and `not_reached` under the headline, written by hand. rows: of all cells."""
 
     headline: dict[str, Any] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from barcode_pipeline.errors import UserError
 from barcode_pipeline.evaluation.study.arms import plain_values
 from barcode_pipeline.evaluation.study.cells import Cell, chosen
 from barcode_pipeline.evaluation.study.figures import headline
-from barcode_pipeline.evaluation.study.plan import WORKING_SEEDS, in_service, own_plan, plan, quick_plan
+from barcode_pipeline.evaluation.study.plan import SEEDS, in_service, own_plan, plan, quick_plan
 from barcode_pipeline.evaluation.study.results import Results, ResultsFile
 from barcode_pipeline.evaluation.study.running import Session, run
 from barcode_pipeline.evaluation.study.worlds import OWN, WorldKey, prepare
@@ -96,7 +96,7 @@ def planned(workspace: Workspace, options: StudyOptions, say: Say = print) -> li
     elif options.quick:
         cells = quick_plan(configuration, options.seeds or (1,), options.events or QUICK_EVENTS)
     else:
-        seeds = options.seeds or WORKING_SEEDS
+        seeds = options.seeds or SEEDS
         cells = plan(configuration, seeds, options.worlds, options.cells, options.events)
     found = chosen(cells, options.cells)
     if not found:

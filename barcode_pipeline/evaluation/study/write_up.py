@@ -54,6 +54,8 @@ def study_page(results: Results, drawn: Sequence[pictures.Picture] = ()) -> str:
     parts += [_question(rows, name) for name in _other_questions(results.rows)]
     parts += [_searched(results), _commands(results)]
     text = "\n".join(part for part in parts if part)
+    if not_reached := results.notes.get("not_reached"):
+        text = text.replace("<not reached>", f"### Where a target is not reached\n\n{not_reached}\n")
     for name, sentence in asks.items():
         note = results.notes.get(name)
         told = sentence if not note else f"{sentence}\n\n{note}"
@@ -61,7 +63,7 @@ def study_page(results: Results, drawn: Sequence[pictures.Picture] = ()) -> str:
     for picture in drawn:
         shown = f"![{picture.title}](pictures/{picture.file})\n\nMade by `{picture.command}`."
         text = text.replace(f"<picture {picture.name}>", shown)
-    return "\n".join(line for line in text.split("\n") if not line.startswith("<picture ")) + "\n"
+    return "\n".join(line for line in text.split("\n") if not line.startswith(("<picture ", "<not reached>"))) + "\n"
 
 
 def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
@@ -104,7 +106,7 @@ def _headline(results: Results) -> str:
     if not lines:
         return ""
     head = ("figure", "asked for", "LSTM", "met", "rules", "best peer")
-    return f"## Headline\n\n{table(head, lines)}\n{_compared(results.rows)}<picture worlds>\n"
+    return f"## Headline\n\n{table(head, lines)}\n{_compared(results.rows)}<not reached>\n<picture worlds>\n"
 
 
 def _best_peer(name: str, models: dict[str, dict[str, Any]], digits: int) -> str:

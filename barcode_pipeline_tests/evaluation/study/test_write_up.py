@@ -55,6 +55,15 @@ def test_the_page_says_what_the_file_holds() -> None:
     assert "<" not in page.replace("<=", "")
 
 
+def test_what_was_not_reached_stands_under_the_headline() -> None:
+    results = small_study()
+    results.notes["not_reached"] = "It cannot be told apart."
+    page = study_page(results)
+    assert "### Where a target is not reached\n\nIt cannot be told apart.\n" in page
+    assert page.index("truth_pr_auc_all") < page.index("not reached") < page.index("## In every world")
+    assert "not reached" not in study_page(small_study())
+
+
 def test_the_page_tells_fresh_seeds_from_others() -> None:
     page = study_page(small_study((1, 101)))
     assert "fresh seeds 101," in page
