@@ -21,7 +21,7 @@ together are."""
 UNSURE, DISAGREE, SUSPECTED, RARE, RARE_GROUP = range(len(REASONS))
 TURNS = (UNSURE, SUSPECTED, DISAGREE, SUSPECTED, RARE, SUSPECTED, RARE_GROUP)
 """What is asked for in turn. Most of what nobody knows is found by the second opinion."""
-FAR = 0.3
+FAR_FROM_ALERT = 0.3
 """Up to this probability what may be wrong is far from being an alert: of those the most suspect are "suspected"."""
 GROUP = 5
 """Items that travel together and are judged by their mean rarity, from this many on: chance has no part in a mean,
@@ -105,7 +105,7 @@ def _scores(
     return {
         UNSURE: unsure,
         DISAGREE: disagree,
-        SUSPECTED: np.where(unheard & (probability <= FAR), probability, -np.inf),
+        SUSPECTED: np.where(unheard & (probability <= FAR_FROM_ALERT), probability, -np.inf),
         RARE: np.where(unheard & (rarity > 0), rarity, -np.inf),
         RARE_GROUP: np.where(unheard & (rarity_of_group > 0), rarity_of_group, -np.inf),
     }

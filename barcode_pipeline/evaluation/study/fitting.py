@@ -79,9 +79,9 @@ class Fitted:
 
     def probabilities(self, journeys: JourneyFeatures, calibration: Calibration) -> np.ndarray:
         """(N, 5) float32, as the model in service has them."""
-        return (
-            calibration.probabilities(self.score(journeys)) if self.heard is None else self.heard(journeys, calibration)
-        )
+        if self.heard is not None:
+            return self.heard(journeys, calibration)
+        return calibration.probabilities(self.score(journeys))
 
 
 def fit_fingerprint(fit: Fit, world: str, seed: int) -> str:
